@@ -1,0 +1,3 @@
+"""The Rust extension. Reached only through the face modules of each hot path."""
+
+def build_facts() -> dict[str, str]: ...

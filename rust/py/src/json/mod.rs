@@ -1,0 +1,7 @@
+//! Bindings.
+
+use pyo3::prelude::*;
+
+pub fn init(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+    Ok(())
+}
