@@ -200,7 +200,7 @@ def config_show(
     """The merged configuration."""
     from aisys.cli import config as command
 
-    run_command(lambda options: command.show(options, agent=agent, origin=origin, as_json=as_json),
+    run_command(lambda options: command.show_config(options, agent=agent, origin=origin, as_json=as_json),
                 config, env, overrides)
 
 
@@ -222,7 +222,7 @@ def keys_show(as_json: AsJson = False, config: ConfigDir = None, env: Env = None
     """The public keys that may connect."""
     from aisys.cli import keys as command
 
-    run_command(lambda options: command.show(options, as_json=as_json), config, env, overrides)
+    run_command(lambda options: command.show_all(options, as_json=as_json), config, env, overrides)
 
 
 @keys_app.command("add")

@@ -6,6 +6,7 @@ from aisys.supervision.host_slot import HostSlot as HostSlot
 from aisys.supervision.host_slot import HostState as HostState
 from aisys.supervision.launcher import Launcher as Launcher
 from aisys.supervision.launcher import LaunchError as LaunchError
+from aisys.supervision.launcher import WarmUpRefused as WarmUpRefused
 from aisys.supervision.launcher import ZygoteLauncher as ZygoteLauncher
 from aisys.supervision.policy import RestartLimits as RestartLimits
 from aisys.supervision.policy import RestartPolicy as RestartPolicy
@@ -28,6 +29,7 @@ __all__ = [
     "StartFailed",
     "Supervisor",
     "SupervisorLimits",
+    "WarmUpRefused",
     "ZygoteLauncher",
     "make_pair",
 ]

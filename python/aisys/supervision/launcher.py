@@ -24,6 +24,12 @@ class LaunchError(AisysError):
     code = "launch_failed"
 
 
+class WarmUpRefused(LaunchError):
+    """The zygote found the configuration unusable; trying again would change nothing."""
+
+    code = "warm_up_refused"
+
+
 @dataclass(slots=True)
 class Launched:
     """A host that was just forked.
@@ -82,6 +88,7 @@ class ZygoteLauncher:
     _next_ticket: int = 0
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
     _closing: bool = False
+    _refusal: str = ""
 
     @property
     def pid(self) -> int | None:
@@ -92,6 +99,7 @@ class ZygoteLauncher:
         """Start the zygote and wait until it is warm.
 
         Raises:
+            WarmUpRefused: it found the configuration unusable.
             LaunchError: it did not get warm in time, or ended.
         """
         mine, its = make_pair()
@@ -126,6 +134,8 @@ class ZygoteLauncher:
                 await self._ready.wait()
         except TimeoutError as error:
             raise LaunchError(f"the zygote was not warm after {self.start_timeout_s} s: see {self.log_path}") from error
+        if self._refusal:
+            raise WarmUpRefused(self._refusal)
         if self._process.poll() is not None:
             raise LaunchError(f"the zygote ended with {self._process.returncode}: see {self.log_path}")
 
@@ -176,6 +186,9 @@ class ZygoteLauncher:
         match packet["op"]:
             case "warm":
                 self.warm_ms = packet["ms"]
+                self._ready.set()
+            case "refused":
+                self._refusal = packet["problem"]
                 self._ready.set()
             case "spawned":
                 future = self._tickets.get(packet["ticket"])

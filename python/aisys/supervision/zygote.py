@@ -21,7 +21,10 @@ from collections.abc import Callable
 from typing import Any
 
 from aisys import json
+from aisys.errors import AisysError
 from aisys.supervision import os_process
+
+MAX_PROBLEM_CHARS = 16_000
 
 HostMain = Callable[[str, socket.socket], int]
 """Runs one host in the forked child: (host id, its end of the channel to the supervisor) -> exit code."""
@@ -144,12 +147,16 @@ def main(arguments: list[str] | None = None) -> int:
     os_process.die_with_parent(options.parent)
     os_process.adopt_orphans()
     os_process.set_process_name(f"zygote-{options.machine}")
+    control = socket.socket(fileno=options.control_fd)
     began = time.monotonic()
-    host_main: HostMain = load(options.warm)(options.machine)
+    try:
+        host_main: HostMain = load(options.warm)(options.machine)
+    except AisysError as error:
+        control.send(json.dumps({"op": "refused", "problem": str(error)[:MAX_PROBLEM_CHARS]}))
+        return 2
     gc.collect()
     gc.disable()
     gc.freeze()
-    control = socket.socket(fileno=options.control_fd)
     control.send(json.dumps({"op": "warm", "ms": round((time.monotonic() - began) * 1000)}))
     Zygote(control, host_main).run()
     return 0
