@@ -21,6 +21,7 @@ from aisys.config.schema import json_schema as json_schema
 from aisys.config.secrets import Secret as Secret
 from aisys.config.secrets import resolve_secret as resolve_secret
 from aisys.config.settings import FleetSettings as FleetSettings
+from aisys.config.validate import check_agent_settings as check_agent_settings
 from aisys.config.view import Config as Config
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "PortEntry",
     "PortRegistry",
     "Secret",
+    "check_agent_settings",
     "check_free",
     "control_socket",
     "data_dir",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ from aisys.config.secrets import PREFIX
 from aisys.config.settings import AgentInput, FleetSettings, MachineInput, SharedPlace
 from aisys.config.shape import is_secret, setting_paths
 from aisys.errors import Problem
+
+_SECRET_KEY = re.compile(r"(?:^|_)(?:api_key|token|password|secret)\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,6 @@ def _hosts(draft: Draft) -> list[Problem]:
 
 def _ports(draft: Draft) -> list[Problem]:
     """Ports in range after the offset, and unique per address."""
-    offset = draft.settings.port_offset
     users: list[tuple[str, int, tuple[str, ...]]] = []
     for name, machine in draft.machines.items():
         users.append((machine.address, machine.control_port, ("machines", name, "control_port")))
@@ -128,19 +130,25 @@ def _ports(draft: Draft) -> list[Problem]:
         home = draft.machines.get(agent.machine)
         if home is not None:
             users.append((home.address, agent.port, ("agents", name, "port")))
-    problems = []
+    problems = _offset(draft, [(port, path) for _, port, path in users])
     first_user: dict[tuple[str, int], tuple[str, ...]] = {}
     for address, port, path in users:
-        if port + offset > 65535:
-            what = f"{port} + port_offset {offset} is beyond 65535"
-            remedy = f"Lower the offset ({draft.where('port_offset')}) or the port"
-            problems.append(Problem(draft.where(*path), dotted(path), what, remedy))
         other = first_user.setdefault((_canonical(address), port), path)
         if other != path:
             what = f"port {port} on {address} is taken by {dotted(other)} at {draft.where(*other)}"
             remedy = f"Choose a free port, such as {_free_port(port, first_user)}"
             problems.append(Problem(draft.where(*path), dotted(path), what, remedy))
     return problems
+
+
+def _offset(draft: Draft, users: list[tuple[int, tuple[str, ...]]]) -> list[Problem]:
+    """One problem for the offset, not one for each of the ports that it moves too far."""
+    offset = draft.settings.port_offset
+    port, path = max(users, default=(0, ()))
+    if port + offset <= 65535:
+        return []
+    what = f"{offset} moves {dotted(path)} ({port}) beyond 65535"
+    return [Problem(draft.where("port_offset"), "port_offset", what, f"Use at most {65535 - port}")]
 
 
 def _canonical(address: str) -> str:
@@ -200,12 +208,20 @@ def _prod(draft: Draft) -> list[Problem]:
 
 
 def _literal_secrets(tree: Node) -> list[Problem]:
+    """Secrets that a file holds, in the fleet's settings or, going by the name, in an agent's."""
+    known = [path for path in setting_paths().values() if is_secret(path)]
+    agents = tree.find(("agents",))
+    for name, agent in agents.children().items() if agents is not None else ():
+        settings = agent.find(("settings",))
+        for path, _ in settings.leaves() if settings is not None else ():
+            if path and _SECRET_KEY.search(path[-1]):
+                known.append(("agents", name, "settings", *path))
     problems = []
-    for path in setting_paths().values():
+    for path in known:
         node = tree.find(path)
-        if node is None or not is_secret(path) or not node.origin.file:
+        if node is None or not node.origin.file or not isinstance(node.value, str):
             continue
-        if isinstance(node.value, str) and not node.value.startswith(PREFIX):
+        if not node.value.startswith(PREFIX):
             what = "a secret stands in a file"
             remedy = "Write `secret:NAME` and keep the value in the environment or a secret file"
             problems.append(Problem(node.origin.where, dotted(path), what, remedy))

@@ -1,4 +1,4 @@
-"""The fleet as the rest of aisys sees it: machines, agents, hosts and settings, each with its origin."""
+"""The fleet as the rest of aisys sees it: machines, agents, hosts, settings, and their origins."""
 
 from __future__ import annotations
 
@@ -140,13 +140,14 @@ class Fleet:
         return [plan for plan in self.hosts.values() if plan.machine == machine]
 
     def settings_for(self, machine: str) -> FleetSettings:
-        """The settings as they hold on one machine: those of the fleet with the machine's file on top."""
+        """The settings of the fleet with those of the machine's file on top."""
         return self.machine_settings.get(machine, self.settings)
 
     def start_order(self, machine: str) -> list[list[str]]:
         """Ids of a machine's hosts in waves: a wave starts when the one before it is ready.
 
-        Hosts that need each other share a wave. What a host needs on another machine does not hold it back.
+        Hosts that need each other share a wave. What a host needs on another machine does not
+        hold it back.
         """
         plans = {plan.id: plan for plan in self.machine_hosts(machine)}
         graph: dict[str, list[str]] = {}

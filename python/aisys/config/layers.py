@@ -19,7 +19,7 @@ from aisys.config.origins import (
 )
 from aisys.config.secrets import PREFIX
 from aisys.config.shape import is_secret, is_text, setting_paths
-from aisys.config.strict_yaml import parse_scalar, parse_text
+from aisys.config.strict_yaml import ScalarError, parse_scalar, parse_text
 from aisys.errors import ConfigError, Problem
 
 VARIABLE_PREFIX = "AISYS_"
@@ -30,10 +30,10 @@ _PATH = re.compile(r"[A-Za-z_][\w-]*(\.[\w-]+)*\Z")
 
 
 def merge(lower: Node, upper: Node) -> Node:
-    """Lay one tree over another: maps merge, anything else replaces, null stays as a mark of removal.
+    """Lay one tree over another: maps merge, all else replaces, null stays as a mark of removal.
 
-    Layers are folded from the lowest up. Grouping does not matter as long as no layer replaces a map by
-    something else (null included) that a later one makes a map again.
+    Layers are folded from the lowest up. Grouping does not matter as long as no layer replaces a
+    map by something else (null included) that a later one makes a map again.
     """
     if not (isinstance(lower.value, dict) and isinstance(upper.value, dict)):
         return upper
@@ -80,8 +80,9 @@ def nested(path: Sequence[str], leaf: Node) -> Node:
 def from_variables(environ: Mapping[str, str], tree: Node) -> tuple[Node | None, list[Problem]]:
     """The layer that `AISYS_*` variables and `PORT_OFFSET` set.
 
-    `__` nests, letter case does not matter: `AISYS_AGENTS__NLUAGENT__PORT`. A setting of the fleet may be written
-    with single underscores: `AISYS_LLM_URL`. Variables that resemble no setting belong to somebody else.
+    `__` nests, letter case does not matter: `AISYS_AGENTS__NLUAGENT__PORT`. A setting of the fleet
+    may be written with single underscores: `AISYS_LLM_URL`. Variables that resemble no setting
+    belong to somebody else.
     """
     layer: Node | None = None
     problems: list[Problem] = []
@@ -156,10 +157,10 @@ def _value(text: str, path: KeyPath, where: str) -> object:
         return parsed.root.children()["value"].plain()
     try:
         value: Scalar = parse_scalar(text)
-    except ValueError as error:
+    except ScalarError as error:
         if is_text(path):
             return text
-        raise ConfigError([Problem(where, setting, str(error))]) from None
+        raise ConfigError([Problem(where, setting, error.what, error.remedy)]) from None
     return text if is_text(path) and value is not None else value
 
 
@@ -173,8 +174,8 @@ def parse_override(text: str) -> tuple[str, object]:
     path = path.strip()
     if not equals or not _PATH.match(path):
         what = "is not of the form name.of.setting=value"
-        raise ConfigError([Problem(f"--set {text[:60]}", "", what, "Write --set call_timeout_s=5")])
-    return path, _value(value.strip(), split_path(path), f"--set {path}")
+        raise ConfigError([Problem("--set", text[:60], what, "Write --set call_timeout_s=5")])
+    return path, _value(value.strip(), split_path(path), "--set")
 
 
 def from_overrides(overrides: Mapping[str, object]) -> tuple[Node | None, list[Problem]]:
@@ -196,7 +197,7 @@ def from_overrides(overrides: Mapping[str, object]) -> tuple[Node | None, list[P
 
 
 def find_config_dir(config_dir: Path | None, environ: Mapping[str, str], cwd: Path) -> Path:
-    """The configuration folder: the argument, `AISYS_CONFIG_DIR`, `./config`, or an installed fleet.
+    """The folder that is named, that of `AISYS_CONFIG_DIR`, `./config`, or an installed fleet's.
 
     Raises:
         ConfigError: there is none, or the folder that was named holds no `fleet.yaml`.

@@ -52,11 +52,12 @@ def load_fleet(
 ) -> Fleet:
     """Read, merge and check the configuration.
 
-    The layers, lowest first: `base.yaml`, `fleet.yaml`, `<env>.yaml`, `machines/<machine>.yaml`, `AISYS_*` variables,
-    `overrides`. An agent's own section lies over the settings of the fleet in `Config.for_agent`.
+    The layers, lowest first: `base.yaml`, `fleet.yaml`, `<env>.yaml`, `machines/<machine>.yaml`,
+    `AISYS_*` variables, `overrides`. In `Config.for_agent` an agent's own section lies over the
+    settings of the fleet.
 
     Args:
-        config_dir: the folder; by default `AISYS_CONFIG_DIR`, `./config`, or that of an installed fleet.
+        config_dir: the folder; by default `AISYS_CONFIG_DIR`, `./config`, or an installed fleet's.
         env: the environment; by default `AISYS_ENV`, or dev.
         overrides: values by dotted path, from the command line (see `parse_override`).
         environ: the environment variables; the process's own by default.
@@ -194,16 +195,14 @@ class _Assembly:
         self._problems += [*wrong, *wrong_settings, *wrong_machines, *wrong_agents]
         per_machine: dict[str, FleetSettings] = {}
         for machine, tree in self._machine_trees.items():
-            special, wrong = check_settings(tree)
+            per_machine[machine], wrong = check_settings(tree)
             self._problems += wrong
-            if special is not None:
-                per_machine[machine] = special
         draft = Draft(
             self._tree,
             env,
             machines,
             agents,
-            settings or FleetSettings(),
+            settings,
             per_machine,
             self._machine_trees,
         )

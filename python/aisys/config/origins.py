@@ -41,13 +41,13 @@ class Origin:
 
     @property
     def where(self) -> str:
-        """The place as people read it: `config/fleet.yaml:12:7`, `$AISYS_PORT_OFFSET`, `--set a.b`."""
+        """The place as people read it: `config/fleet.yaml:12:7`, `$AISYS_PORT_OFFSET`, `--set`."""
         if self.file:
             return f"{short_path(self.file)}:{self.line}:{self.column}"
         if self.layer == LAYER_VARIABLE:
             return f"${self.name}"
         if self.layer == LAYER_OVERRIDE:
-            return f"--set {self.name}"
+            return "--set"
         return "built-in default"
 
     def __str__(self) -> str:

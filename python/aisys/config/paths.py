@@ -18,7 +18,7 @@ MAX_SOCKET_PATH_BYTES = 104
 
 
 def data_dir(fleet: Fleet, *, environ: Mapping[str, str] | None = None) -> Path:
-    """The folder of what must survive: `AISYS_DATA_DIR`, else the XDG data folder. Made 0700 if missing.
+    """The folder of what must survive: `AISYS_DATA_DIR`, else the XDG data folder. Made if missing.
 
     Raises:
         ConfigError: it cannot be made, or belongs to somebody else.
@@ -35,9 +35,10 @@ def data_dir(fleet: Fleet, *, environ: Mapping[str, str] | None = None) -> Path:
 
 
 def runtime_dir(fleet: Fleet, *, environ: Mapping[str, str] | None = None) -> Path:
-    """The folder of sockets: `AISYS_RUNTIME_DIR`, else the XDG runtime folder, else `/tmp/aisys-<uid>`.
+    """The folder of sockets: `AISYS_RUNTIME_DIR`, else XDG's, else `/tmp/aisys-<uid>`.
 
-    It is made with mode 0700 and must belong to this user alone, since whoever may write there may speak for the fleet.
+    It is made with mode 0700 and must belong to this user alone, since whoever may write there may
+    speak for the fleet.
 
     Raises:
         ConfigError: it cannot be made, belongs to somebody else, or is open to others.
@@ -74,7 +75,7 @@ def control_socket(fleet: Fleet, machine: str, *, environ: Mapping[str, str] | N
 
 
 def keys_dir(fleet: Fleet, *, environ: Mapping[str, str] | None = None) -> Path:
-    """The folder of the fleet's keys: `security.keys_dir`, else `keys` in the data folder. Not made.
+    """The folder of the keys: `security.keys_dir`, else `keys` in the data folder. Not made.
 
     Raises:
         ConfigError: the data folder cannot be used.

@@ -59,7 +59,7 @@ class PortRegistry:
         return sorted(wanted, key=lambda entry: (entry.machine, entry.port))
 
     def get(self, name: str, kind: Literal["agent", "control", "metrics"] = "agent") -> int:
-        """The port of an agent, or of a machine's supervisor (`control`) or Prometheus endpoint (`metrics`).
+        """The port of an agent, or of a machine's supervisor (`control`) or metrics endpoint.
 
         Raises:
             KeyError: nothing of that kind has this name.

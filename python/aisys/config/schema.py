@@ -10,8 +10,8 @@ SCHEMA_ID = "https://aisys.dev/schema/fleet.schema.json"
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of every file of a configuration folder.
 
-    Files are layers, so nothing is required in any one of them, and null (which removes what a lower layer set) is
-    allowed everywhere. What must be there in the end is checked by `load_fleet`.
+    Files are layers, so nothing is required in any one of them, and null (which removes what a
+    lower layer set) is allowed everywhere. What must be there in the end `load_fleet` checks.
     """
     from aisys.config.settings import ConfigFile
 

@@ -20,8 +20,8 @@ _MASK = "**********"
 class Secret:
     """A text that must not be shown, or a reference (`secret:NAME`) to one.
 
-    Printing, formatting and comparing it never shows the value; a reference shows its name, which is no secret.
-    It cannot be pickled or turned to JSON by accident.
+    Printing, formatting and comparing it never shows the value; a reference shows its name, which
+    is no secret. It cannot be pickled or turned to JSON by accident.
     """
 
     __slots__ = ("_text",)
@@ -88,7 +88,7 @@ def resolve_secret(
         where: the place of the setting, for the error.
 
     Raises:
-        ConfigError: the name is not valid, nothing holds the secret, or its file is readable by others.
+        ConfigError: the name is not valid, nothing holds the secret, or others can read its file.
     """
     text = ref.get_secret_value() if isinstance(ref, Secret) else ref
     if not text.startswith(PREFIX):

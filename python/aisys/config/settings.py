@@ -57,7 +57,7 @@ SecretText = Annotated[Secret, _SecretAnnotation]
 
 
 class Section(BaseModel):
-    """What all sections share: unknown keys are errors, types are not guessed, nothing changes later."""
+    """What all sections share: unknown keys are errors, types are not guessed, values are final."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, hide_input_in_errors=True, validate_default=False

@@ -26,9 +26,9 @@ def _options(annotation: Any) -> list[Any]:
     return [annotation]
 
 
-def types_at(path: Sequence[str]) -> list[Any]:
-    """The types a setting may have; `ANYTHING` inside an agent's own settings; [] if it does not exist."""
-    found: list[Any] = [ConfigFile]
+def types_at(path: Sequence[str], root: type[BaseModel] = ConfigFile) -> list[Any]:
+    """The types a setting may have: `ANYTHING` in an agent's own settings, [] if it is unknown."""
+    found: list[Any] = [root]
     for part in path:
         if ANYTHING in found:
             return [ANYTHING]
@@ -49,11 +49,11 @@ def _step(kind: Any, part: str) -> list[Any]:
     return []
 
 
-def keys_at(path: Sequence[str]) -> list[str]:
+def keys_at(path: Sequence[str], root: type[BaseModel] = ConfigFile) -> list[str]:
     """The keys that a section may hold; [] where keys are free or there is no section."""
     return [
         name
-        for kind in types_at(path)
+        for kind in types_at(path, root)
         if isinstance(kind, type) and issubclass(kind, BaseModel)
         for name in kind.model_fields
     ]
@@ -74,7 +74,7 @@ def is_text(path: Sequence[str]) -> bool:
 
 @cache
 def setting_paths() -> dict[str, KeyPath]:
-    """Every setting of the fleet as a whole by its name in the environment: `LLM_URL` is llm.url."""
+    """Every setting of the fleet by its name in the environment: `LLM_URL` is llm.url."""
     return {"_".join(path).upper(): path for path in _walk(FleetSettings, ())} | {"NAME": ("name",)}
 
 

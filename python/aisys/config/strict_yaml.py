@@ -1,8 +1,8 @@
-"""A strict YAML 1.2 reader: every value with its line and column, no surprises, all problems at once.
+"""A strict YAML 1.2 reader: every value with its line and column, all problems at once.
 
-PyYAML's C parser supplies events; this module builds the tree from them without recursion, because PyYAML's own
-composer follows nesting on the C stack, lets the last of two equal keys win, and reads YAML 1.1 (`no` as false,
-`12:30:45` and `012` as integers).
+PyYAML's C parser supplies events; this module builds the tree from them without recursion, because
+PyYAML's own composer follows nesting on the C stack, lets the last of two equal keys win, and reads
+YAML 1.1 (`no` as false, `12:30:45` and `012` as integers).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ MAX_DEPTH = 32
 MAX_NODES = 100_000
 MAX_PROBLEMS = 100
 _MAX_DIGITS = 20
+_QUOTE = "Quote it if it is a text"
 
 _NULL = frozenset(("", "~", "null", "Null", "NULL"))
 _TRUE = frozenset(("true", "True", "TRUE"))
@@ -34,6 +35,22 @@ _OCT_HEX = re.compile(r"0(?:o[0-7]+|x[0-9a-fA-F]+)\Z")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
 _NOT_FINITE = re.compile(r"(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z")
 _ESCAPES = str.maketrans(dict.fromkeys((*range(32), 127), "?"))
+
+
+class ScalarError(ValueError):
+    """A plain scalar that is refused.
+
+    Attributes:
+        what: what is wrong.
+        remedy: what to write instead.
+        likely: the value that was probably meant, so that reading can go on.
+    """
+
+    def __init__(self, what: str, remedy: str, likely: Scalar) -> None:
+        super().__init__(f"{what}. {remedy}")
+        self.what = what
+        self.remedy = remedy
+        self.likely = likely
 
 
 @dataclass(slots=True)
@@ -84,7 +101,7 @@ def parse_text(text: str, file: str, layer: str) -> Parsed:
     try:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
             builder.take(event)
-    except _TooMuch:
+    except _TooMuchError:
         return Parsed(None, builder.problems)
     except yaml.MarkedYAMLError as error:
         builder.problems.append(_syntax_problem(error, file))
@@ -107,7 +124,7 @@ def parse_scalar(text: str) -> Scalar:
     """The YAML 1.2 core value of a plain scalar, as environment variables and `--set a=b` give it.
 
     Raises:
-        ValueError: the text is a number that people read in two ways, or one out of range.
+        ScalarError: it is a number that people read in two ways, or one out of range.
     """
     if text in _NULL:
         return None
@@ -116,28 +133,28 @@ def parse_scalar(text: str) -> Scalar:
     if text in _FALSE:
         return False
     if _LEADING_ZERO.match(text):
-        digits = text.lstrip("+-").lstrip("0") or "0"
-        raise ValueError(
-            f"{_clip(text)!r} starts with a zero: is it {digits}, octal or a text? "
-            f"Write {digits}, 0o{digits} or quote it"
+        number = int(_bounded(text))
+        what = f"{_clip(text)!r} may be read as {number} or as octal"
+        raise ScalarError(
+            what, f"Write {number}, 0o{text.lstrip('+-0') or '0'}, or quote it", number
         )
     if _INT.match(text):
         return int(_bounded(text))
     if _OCT_HEX.match(text):
         return int(_bounded(text), 0)
     if _FLOAT.match(text):
-        number = float(text)
-        if math.isinf(number):
-            raise ValueError(f"{_clip(text)!r} is out of range. Quote it if it is a text")
-        return number
+        real = float(text)
+        if math.isinf(real):
+            raise ScalarError(f"{_clip(text)!r} is out of range", _QUOTE, text)
+        return real
     if _NOT_FINITE.match(text):
-        raise ValueError(f"{text!r} is not a finite number. Quote it if it is a text")
+        raise ScalarError(f"{text!r} is not a finite number", _QUOTE, text)
     return text
 
 
 def _bounded(text: str) -> str:
     if len(text) > _MAX_DIGITS:
-        raise ValueError(f"{_clip(text)!r} has too many digits. Quote it if it is a text")
+        raise ScalarError(f"{_clip(text)!r} has too many digits", _QUOTE, text)
     return text
 
 
@@ -145,7 +162,7 @@ def _clip(text: str) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-class _TooMuch(Exception):
+class _TooMuchError(Exception):
     """Reading stops: the document is a bomb or has more problems than anybody reads."""
 
 
@@ -190,10 +207,12 @@ class _Builder:
             self._documents += 1
             if self._documents > 1:
                 self._problem(self._origin(event), "a second document", "Keep one document a file")
-                raise _TooMuch
+                raise _TooMuchError
 
     def _origin(self, event: yaml.Event) -> Origin:
         mark = event.start_mark
+        if mark is None:  # the C parser always gives one
+            return Origin(self._layer, self._file, 1, 1)
         return Origin(self._layer, self._file, mark.line + 1, mark.column + 1)
 
     def _path(self) -> list[str]:
@@ -208,13 +227,13 @@ class _Builder:
     def _problem(self, origin: Origin, what: str, remedy: str) -> None:
         self.problems.append(Problem(origin.where, dotted(self._path()), what, remedy))
         if len(self.problems) >= MAX_PROBLEMS:
-            raise _TooMuch
+            raise _TooMuchError
 
     def _count(self, origin: Origin, nodes: int = 1) -> None:
         self._nodes += nodes
         if self._nodes > MAX_NODES:
             self._problem(origin, f"more than {MAX_NODES} values", "Split the file, avoid aliases")
-            raise _TooMuch
+            raise _TooMuchError
 
     def _refuse_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
         if event.tag is not None and event.tag != "!":
@@ -233,9 +252,9 @@ class _Builder:
         if event.style in (None, "") and event.tag is None:
             try:
                 value = parse_scalar(event.value)
-            except ValueError as error:
-                what, _, remedy = str(error).partition("? " if "? " in str(error) else ". ")
-                self._problem(origin, what + ("?" if "? " in str(error) else ""), remedy)
+            except ScalarError as error:
+                self._problem(origin, error.what, error.remedy)
+                value = error.likely
         self._place(Node(value, origin), event.anchor, 1)
 
     def _key(self, frame: _Open, key: str, origin: Origin) -> None:
@@ -262,11 +281,11 @@ class _Builder:
         self._refuse_tag(event)
         if len(self._stack) >= MAX_DEPTH:
             self._problem(origin, f"nested deeper than {MAX_DEPTH} levels", "Flatten the file")
-            raise _TooMuch
+            raise _TooMuchError
         frame = self._stack[-1] if self._stack else None
         if frame is not None and isinstance(frame.node.value, dict) and frame.key is None:
             self._problem(origin, "a collection cannot be a key", "Use a text as the key")
-            raise _TooMuch
+            raise _TooMuchError
         self._stack.append(_Open(Node(value, origin), event.anchor))
 
     def _end(self) -> None:
@@ -276,17 +295,17 @@ class _Builder:
     def _alias(self, event: yaml.AliasEvent) -> None:
         origin = self._origin(event)
         frame = self._stack[-1] if self._stack else None
-        known = self._anchors.get(event.anchor)
+        known = self._anchors.get(event.anchor or "")
         if known is None or (
             frame is not None and isinstance(frame.node.value, dict) and frame.key is None
         ):
             what = f"the alias *{_clip(event.anchor or '')} cannot be used here"
             self._problem(origin, what, "Write the value out")
-            raise _TooMuch
+            raise _TooMuchError
         node, height = known
         if len(self._stack) + height > MAX_DEPTH:
             self._problem(origin, f"nested deeper than {MAX_DEPTH} levels", "Avoid aliases")
-            raise _TooMuch
+            raise _TooMuchError
         self._place(self._copy(node, origin), None, None)
 
     def _copy(self, node: Node, origin: Origin) -> Node:

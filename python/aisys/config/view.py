@@ -1,4 +1,4 @@
-"""An agent's view of the configuration: one map, read with types, knowing where each value was set."""
+"""An agent's view of the configuration: one map, read with types, and where each value was set."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _MISSING: Any = object()
 class Config:
     """The settings of one agent: those of the fleet on its machine, with the agent's own on top.
 
-    A value of another type than the getter's is a `ConfigError` that names the file and line. A setting that is
-    not there is the default, or without a default a `ConfigError` too.
+    A value of another type than the getter's is a `ConfigError` that names the file and line. A
+    setting that is not there is the default, or without a default a `ConfigError` too.
     """
 
     def __init__(self, fleet: Fleet, agent: str) -> None:
