@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from aisys import logs
+from aisys import json, logs
 from aisys.config import Fleet, control_socket
 from aisys.errorbus import Collector, Forwarder, Spool
 from aisys.errors import AisysError, ConfigError
@@ -42,6 +42,7 @@ from aisys.supervision import (
 
 WARM = "aisys.runtime.host_process:warm"
 HOUSEKEEPING_S = 1.0
+MAX_PROBLEM_CHARS = 16_000
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -345,7 +346,7 @@ class MachineProcess:
 
     def _give_up(self, problem: str, code: int) -> int:
         self._log.error("cannot start", problem=problem)
-        self._tell({"op": "problem", "problem": problem[:16_000]})
+        self._tell({"op": "problem", "problem": problem[:MAX_PROBLEM_CHARS]})
         return code
 
     def _tell(self, packet: dict[str, Any]) -> None:
@@ -363,19 +364,28 @@ def main(arguments: list[str] | None = None) -> int:
     os_process.die_with_parent(given.parent)
     os_process.set_process_name(f"aisys-{given.machine}")
     notify = socket.socket(fileno=given.notify_fd) if given.notify_fd is not None else None
-    options = Options.from_environment()
+    try:
+        return _run(Options.from_environment(), given.machine, notify)
+    except AisysError as error:
+        if notify is not None:
+            notify.send(json.dumps({"op": "problem", "problem": str(error)[:MAX_PROBLEM_CHARS]}))
+        sys.stderr.write(f"aisys: {error}\n")
+        return CONFIGURATION_EXIT_CODE if isinstance(error, ConfigError) else 1
+
+
+def _run(options: Options, machine: str, notify: socket.socket | None) -> int:
+    import uvloop
+
     fleet = options.load()
-    settings = fleet.settings_for(given.machine)
-    _log_to(Places.of(fleet), given.machine)
-    logs.configure(settings.logs.level, json=settings.logs.json_lines, machine=given.machine, host="supervisor")
-    problems = check_machine(fleet, given.machine)
+    settings = fleet.settings_for(machine)
+    problems = check_machine(fleet, machine)
     if problems:
         raise ConfigError(problems)
+    _log_to(Places.of(fleet), machine)
+    logs.configure(settings.logs.level, json=settings.logs.json_lines, machine=machine, host="supervisor")
 
     async def run() -> int:
-        return await MachineProcess(options, fleet, given.machine, notify).run()
-
-    import uvloop
+        return await MachineProcess(options, fleet, machine, notify).run()
 
     return uvloop.run(run())
 
@@ -389,8 +399,4 @@ def _log_to(places: Places, machine: str) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except AisysError as error:
-        sys.stderr.write(f"aisys: {error}\n")
-        sys.exit(CONFIGURATION_EXIT_CODE if isinstance(error, ConfigError) else 1)
+    sys.exit(main())

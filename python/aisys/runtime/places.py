@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
-from aisys.config import Fleet, control_socket, data_dir, runtime_dir, socket_path
+from aisys.config import Fleet, control_socket, data_dir, keys_dir, runtime_dir, socket_path
 from aisys.errors import ConfigError, Problem
 from aisys.messaging import Address
 from aisys.messaging.keys import KeyRing
@@ -49,13 +49,7 @@ class Places:
         Raises:
             ConfigError: one belongs to somebody else or its path is too long.
         """
-        data = data_dir(fleet)
-        keys = fleet.settings.security.keys_dir
-        return cls(
-            data=data,
-            runtime=runtime_dir(fleet),
-            keys=data / "keys" if keys is None else fleet.config_dir / keys,
-        )
+        return cls(data=data_dir(fleet), runtime=runtime_dir(fleet), keys=keys_dir(fleet))
 
     def logs(self, machine: str) -> Path:
         """The folder of a machine's logs."""
