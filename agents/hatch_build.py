@@ -1,7 +1,8 @@
+# ruff: noqa: INP001 - a build script, not part of a package
 """Brings the repository's `config/` folder into what is built.
 
-The folder lies outside this distribution, where people look for it. A static `force-include` cannot name it for both
-builds: in a checkout it is `../config`, in an unpacked sdist it is `config`.
+The folder lies outside this distribution, where people look for it. A static `force-include`
+cannot name it for both builds: in a checkout it is `../config`, in an unpacked sdist `config`.
 """
 
 from pathlib import Path
@@ -17,7 +18,8 @@ class ConfigFolderHook(BuildHookInterface[Any]):
         """Name the folder to include.
 
         Args:
-            version: "standard" or "editable"; an editable install reads the checkout's folder instead of a copy.
+            version: "standard" or "editable"; an editable install reads the checkout's folder
+                instead of a copy.
             build_data: what the builder is about to do; changed in place.
 
         Raises:
@@ -31,4 +33,6 @@ class ConfigFolderHook(BuildHookInterface[Any]):
                 target = "config" if self.target_name == "sdist" else "aisys_agents/_config"
                 build_data["force_include"][str(folder)] = target
                 return
-        raise FileNotFoundError(f"no config/fleet.yaml in {root} or above it: build from a checkout or an sdist")
+        raise FileNotFoundError(
+            f"no config/fleet.yaml in {root} or above it: build from a checkout or an sdist"
+        )
