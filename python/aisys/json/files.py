@@ -1,0 +1,117 @@
+"""JSON in files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, Final
+
+from aisys.json.codec import dumps, loads
+from aisys.json.errors import JSONDecodeError
+from aisys.json.writing import Default
+
+DEFAULT_MAX_LINE_BYTES: Final = 16 * 1024 * 1024
+_DEFAULT_MODE: Final = 0o644
+_PERMISSIONS: Final = 0o7777
+
+
+def load_file(path: str | os.PathLike[str]) -> Any:
+    """The value in a file.
+
+    Raises:
+        JSONDecodeError: the file is not JSON; the message names it.
+        OSError: the file cannot be read.
+    """
+    data = Path(path).read_bytes()
+    try:
+        return loads(data)
+    except JSONDecodeError as error:
+        raise _located(error, f"{os.fspath(path)}: {error}", error.line) from None
+
+
+def dump_file(
+    path: str | os.PathLike[str], value: object, *, default: Default | None = None, sort_keys: bool = False
+) -> None:
+    """Write a value to a file so that readers, and a crash, see the old content or the new, never a part.
+
+    The text goes to a temporary file beside it, to disk, and then takes the name; an existing file's permissions
+    are kept, a new one gets 0644.
+
+    Raises:
+        JSONEncodeError: the value has no JSON form; the file is untouched.
+        OSError: the file cannot be written; the old content is still there.
+    """
+    data = dumps(value, default=default, sort_keys=sort_keys)
+    target = Path(os.path.realpath(path))
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), _mode_of(target))
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(target)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            Path(temporary).unlink()
+        raise
+    _sync_folder(target.parent)
+
+
+def _mode_of(path: Path) -> int:
+    try:
+        return path.stat().st_mode & _PERMISSIONS
+    except FileNotFoundError:
+        return _DEFAULT_MODE
+
+
+def _sync_folder(folder: Path) -> None:
+    """The new name is durable only when the folder is on disk too."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def iter_ndjson(
+    source: str | os.PathLike[str] | IO[bytes], *, max_line_bytes: int = DEFAULT_MAX_LINE_BYTES
+) -> Iterator[Any]:
+    """The values of a file with one JSON text a line; empty lines are passed over.
+
+    Args:
+        source: a path, or a file opened for reading bytes (it stays open).
+        max_line_bytes: a longer line is an error, so that memory stays bounded.
+
+    Raises:
+        JSONDecodeError: a line is not JSON or too long; `line` is its number, `offset` counts inside it.
+        OSError: the file cannot be read.
+    """
+    if isinstance(source, str | os.PathLike):
+        with Path(source).open("rb") as file:
+            yield from _lines(file, max_line_bytes)
+    else:
+        yield from _lines(source, max_line_bytes)
+
+
+def _lines(file: IO[bytes], max_line_bytes: int) -> Iterator[Any]:
+    number = 0
+    while line := file.readline(max_line_bytes + 2):
+        number += 1
+        text = line.strip(b" \t\r\n")
+        if len(text) > max_line_bytes:
+            problem = f"line {number}: longer than {max_line_bytes} bytes"
+            raise JSONDecodeError(problem, line=number, offset=max_line_bytes)
+        if text:
+            try:
+                value = loads(text)
+            except JSONDecodeError as error:
+                raise _located(error, f"line {number} of the stream: {error}", number) from None
+            yield value
+
+
+def _located(error: JSONDecodeError, message: str, line: int) -> JSONDecodeError:
+    return JSONDecodeError(message, line=line, column=error.column, offset=error.offset)
