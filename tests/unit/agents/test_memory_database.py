@@ -155,19 +155,23 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.fault
-async def test_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    """After `kill -9` in the middle of writing every acknowledged memory is in the file."""
-    path = tmp_path / "memories.sqlite3"
-    acknowledged = tmp_path / "acknowledged"
+def write_and_kill(path: Path, acknowledged: Path) -> int:
+    """Run the writer until it has acknowledged a few hundred memories, kill it, give its code."""
     with acknowledged.open("wb") as output:
         writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=output)
         try:
             eventually_sync(lambda: acknowledged.stat().st_size > 5_000, 30.0)
         finally:
             os.kill(writer.pid, signal.SIGKILL)
-            code = writer.wait()
-    assert code == -signal.SIGKILL
+        return writer.wait()
+
+
+@pytest.mark.fault
+async def test_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    """After `kill -9` in the middle of writing every acknowledged memory is in the file."""
+    path = tmp_path / "memories.sqlite3"
+    acknowledged = tmp_path / "acknowledged"
+    assert write_and_kill(path, acknowledged) == -signal.SIGKILL
     ids = acknowledged.read_text().splitlines()
     assert len(ids) > 200
     database = Database(path, store.MIGRATIONS)

@@ -24,7 +24,9 @@ BUFFERED = "buffered"
 MIGRATIONS = (
     """
 CREATE TABLE waiting(
-  seq INTEGER PRIMARY KEY, memory_id TEXT NOT NULL UNIQUE, item TEXT NOT NULL) STRICT;
+  seq INTEGER PRIMARY KEY, memory_id TEXT NOT NULL UNIQUE, item TEXT NOT NULL,
+  revised INTEGER NOT NULL) STRICT;
+CREATE TABLE forgotten(memory_id TEXT PRIMARY KEY) STRICT;
 CREATE TABLE rejected(
   memory_id TEXT PRIMARY KEY, item TEXT NOT NULL, reason TEXT NOT NULL, at REAL NOT NULL) STRICT;
 """,
@@ -81,6 +83,9 @@ def _fits(memory: Memory, query: Query, now: float) -> bool:
 class WriteBuffer:
     """A bounded, durable list of memories to store, in the order they were given.
 
+    An item that was changed here may have reached the store before the change, when a call ended
+    without an answer; so it is marked, and so is what was deleted here.
+
     All of it is in memory as well, since it is small and has to be searched; the file counts.
 
     Args:
@@ -92,6 +97,22 @@ class WriteBuffer:
         self._database = database
         self._limit = limit
         self._items: dict[str, NewMemory] = {}
+        self._revised: set[str] = set()
+        self._forgotten: list[str] = []
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to tell the store."""
+        return not self._items and not self._forgotten
+
+    @property
+    def forgotten(self) -> list[str]:
+        """The ids that the store must delete, if it has them."""
+        return list(self._forgotten)
+
+    def is_revised(self, memory_id: str) -> bool:
+        """Whether the item was changed here after it was first tried on the store."""
+        return memory_id in self._revised
 
     def __len__(self) -> int:
         return len(self._items)
@@ -106,13 +127,20 @@ class WriteBuffer:
 
     async def load(self) -> None:
         """Read what an earlier process left."""
-        rows = await self._database.read(
-            lambda db: db.execute("SELECT memory_id, item FROM waiting ORDER BY seq").fetchall()
+        rows, forgotten = await self._database.read(
+            lambda db: (
+                db.execute("SELECT * FROM waiting ORDER BY seq").fetchall(),
+                db.execute("SELECT memory_id FROM forgotten").fetchall(),
+            )
         )
         self._items = {row["memory_id"]: json.loads(row["item"]) for row in rows}
+        self._revised = {row["memory_id"] for row in rows if row["revised"]}
+        self._forgotten = [row["memory_id"] for row in forgotten]
 
     async def put(self, items: Sequence[NewMemory]) -> None:
         """Take items with their ids; they are on the disk when this returns.
+
+        An item whose id waits already replaces that one.
 
         Raises:
             BufferFull: too many wait already; none of these was taken.
@@ -122,18 +150,23 @@ class WriteBuffer:
                 f"the memory store is away and {len(self._items)} memories wait for it already: "
                 "nothing was stored"
             )
-        rows = [(item["memory_id"], json.dumps_str(item)) for item in items]
+        revised = {item["memory_id"] for item in items} & self._items.keys()
+        rows = [
+            (item["memory_id"], json.dumps_str(item), item["memory_id"] in revised)
+            for item in items
+        ]
         await self._database.write(
             lambda db: db.executemany(
-                "INSERT INTO waiting(memory_id, item) VALUES(?, ?)"
-                " ON CONFLICT(memory_id) DO UPDATE SET item = excluded.item",
+                "INSERT INTO waiting(memory_id, item, revised) VALUES(?, ?, ?)"
+                " ON CONFLICT(memory_id) DO UPDATE SET item = excluded.item, revised = 1",
                 rows,
             )
         )
         self._items.update((item["memory_id"], item) for item in items)
+        self._revised |= revised
 
     async def remove(self, memory_ids: Sequence[str]) -> int:
-        """Drop items that were delivered or are not wanted any more; how many there were."""
+        """Drop items that were delivered; how many there were."""
         rows = [(memory_id,) for memory_id in memory_ids if memory_id in self._items]
         if rows:
             await self._database.write(
@@ -141,7 +174,30 @@ class WriteBuffer:
             )
         for (memory_id,) in rows:
             self._items.pop(memory_id, None)
+            self._revised.discard(memory_id)
         return len(rows)
+
+    async def forget(self, memory_ids: Sequence[str]) -> None:
+        """Drop items that are not wanted any more, and remember to delete them in the store."""
+        rows = [(memory_id,) for memory_id in memory_ids]
+
+        def change(db: sqlite3.Connection) -> None:
+            db.executemany("DELETE FROM waiting WHERE memory_id = ?", rows)
+            db.executemany("INSERT OR IGNORE INTO forgotten VALUES(?)", rows)
+
+        await self._database.write(change)
+        for memory_id in memory_ids:
+            self._items.pop(memory_id, None)
+            self._revised.discard(memory_id)
+            if memory_id not in self._forgotten:
+                self._forgotten.append(memory_id)
+
+    async def deleted(self, memory_id: str) -> None:
+        """The store has deleted what was forgotten here."""
+        await self._database.write(
+            lambda db: db.execute("DELETE FROM forgotten WHERE memory_id = ?", (memory_id,))
+        )
+        self._forgotten.remove(memory_id)
 
     async def reject(self, memory_id: str, reason: str, now: float) -> None:
         """Put aside an item that the store refuses, so that the others are not held up by it."""
@@ -156,6 +212,7 @@ class WriteBuffer:
 
         await self._database.write(move)
         self._items.pop(memory_id, None)
+        self._revised.discard(memory_id)
 
     def family(self, memory_id: str) -> list[str]:
         """The waiting item of this id and those below it."""

@@ -67,7 +67,7 @@ WHERE l.source_id = ?1 OR l.target_id = ?1 ORDER BY l.strength DESC, l.created_a
 _DESCENDANTS = """
 WITH RECURSIVE family(memory_id) AS (
   VALUES(?) UNION SELECT m.memory_id FROM memories m JOIN family f ON m.parent_id = f.memory_id)
-SELECT m.seq, m.memory_id, m.length FROM memories m JOIN family USING(memory_id)
+SELECT m.* FROM memories m JOIN family USING(memory_id)
 """
 
 
@@ -269,22 +269,20 @@ def touch(db: sqlite3.Connection, counts: Mapping[str, int], now: float) -> None
     )
 
 
-def delete(db: sqlite3.Connection, memory_id: str, *, cascade: bool) -> list[str]:
+def delete(db: sqlite3.Connection, memory_id: str, *, cascade: bool) -> list[Memory]:
     """Remove a memory with its links, and with `cascade` everything below it.
 
     Returns:
-        The ids that were removed; none when there was no such memory.
+        What was removed; nothing when there was no such memory.
     """
     if cascade:
         rows = db.execute(_DESCENDANTS, (memory_id,)).fetchall()
     else:
-        rows = db.execute(
-            "SELECT seq, memory_id, length FROM memories WHERE memory_id = ?", (memory_id,)
-        ).fetchall()
+        rows = db.execute("SELECT * FROM memories WHERE memory_id = ?", (memory_id,)).fetchall()
     for row in rows:
         _unindex(db, row["seq"], row["length"])
         db.execute("DELETE FROM memories WHERE seq = ?", (row["seq"],))
-    return [row["memory_id"] for row in rows]
+    return [memory_of(row, "") for row in rows]
 
 
 def link(
