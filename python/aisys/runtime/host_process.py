@@ -112,7 +112,7 @@ class HostProcess:
             cls = agent_class(name)
             entry = self._fleet.agents[name]
             runners.append(node.add_agent(cls, name, entry.settings, tasks=tasks))
-        host_agent = node.add_agent(HostAgent, host_agent_name(self._host), {})
+        host_agent = node.add_internal(HostAgent, host_agent_name(self._host))
         await host_agent.start()
         instance = host_agent.agent
         if isinstance(instance, HostAgent):
