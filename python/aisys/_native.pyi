@@ -1,11 +1,295 @@
+# ruff: noqa: PYI021 - this stub is where readers find the documentation of the extension
+# ruff: noqa: A002 - `help` is what metrics call their sentence, here as in prometheus_client
 """The Rust extension. Reached only through the face modules of each hot path."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, final
 
-def build_facts() -> dict[str, str]: ...
+from typing_extensions import Buffer
 
-# -- JSON: `aisys.json` is the face and documents these functions ------------------------------
+def build_facts() -> dict[str, str]:
+    """The version, cargo profile, optimisation level and target this extension was built with."""
+
+# --- frames: face `aisys.messaging.frames`, format `docs/wire.md` ---
+
+@final
+class Frame:
+    """One decoded frame. The bytes stay where they came in until `body` is read."""
+
+    @property
+    def kind(self) -> int:
+        """The kind, 1 to 63; see `aisys.messaging.frames.Kind`."""
+    @property
+    def flags(self) -> int:
+        """The flag bits; see `aisys.messaging.frames`."""
+    @property
+    def prio(self) -> int:
+        """The priority, 0 (first) to 255."""
+    @property
+    def corr(self) -> int:
+        """The sender's id of the call, or 0."""
+    @property
+    def deadline_us(self) -> int:
+        """Microseconds that remained until the deadline when it was sent; 0 is no deadline."""
+    @property
+    def trace(self) -> bytes | None:
+        """16 bytes of trace id and 8 of span id, or None."""
+    @property
+    def target(self) -> str | None:
+        """Whom the frame is for, or None."""
+    @property
+    def body(self) -> bytes:
+        """The body, copied out of the batch on first access."""
+    @property
+    def attachments(self) -> list[memoryview]:
+        """Read-only views of the attachments; they keep the bytes they came in alive."""
+    @property
+    def size(self) -> int:
+        """The size of the frame on the wire, in bytes."""
+
+@final
+class FrameEncoder:
+    """Builds the batches of one direction of one link.
+
+    Args:
+        max_frame_bytes: the largest frame the other end takes.
+        max_targets: how many target names the other end keeps; further names travel each time.
+    """
+
+    def __new__(cls, max_frame_bytes: int = 16777216, max_targets: int = 65536) -> FrameEncoder: ...
+    def add(
+        self,
+        kind: int,
+        corr: int,
+        target: str | None,
+        body: Buffer,
+        flags: int = 0,
+        prio: int = 100,
+        deadline_us: int = 0,
+        trace: bytes | None = None,
+        attachments: Sequence[Buffer] | None = None,
+    ) -> int:
+        """Append a frame to the batch and return its size in bytes.
+
+        Args:
+            kind: 1 to 63.
+            corr: the id of the call, 0 if there is none.
+            target: whom it is for; its name travels once per encoder.
+            body: any contiguous buffer; it is copied.
+            flags: the low byte is the caller's; NAMED and ATTACHED are set as needed.
+            prio: 0 (first) to 255.
+            deadline_us: the time that remains, 0 for no deadline.
+            trace: 24 bytes, or None.
+            attachments: contiguous buffers that travel beside the body; they are copied.
+
+        Raises:
+            FrameError: it breaks a limit; the batch stays as it was.
+            ValueError: `trace` has not 24 bytes.
+            BufferError: a buffer is not contiguous.
+        """
+    def take(self) -> bytes:
+        """Return the batch as bytes and begin the next."""
+    @property
+    def pending_bytes(self) -> int:
+        """The size of the batch so far, in bytes."""
+    @property
+    def pending_frames(self) -> int:
+        """How many frames the batch has so far."""
+
+@final
+class FrameDecoder:
+    """Takes the byte stream of one direction of one link apart.
+
+    Args:
+        max_frame_bytes: larger frames are refused as soon as their length is known.
+        max_targets: how many target names are kept for the link.
+    """
+
+    def __new__(cls, max_frame_bytes: int = 16777216, max_targets: int = 65536) -> FrameDecoder: ...
+    def feed(self, data: Buffer) -> list[Frame]:
+        """Return the frames that are complete and keep the rest.
+
+        Raises:
+            FrameError: the bytes are not frames, or break a limit; so does every later call.
+        """
+    @property
+    def tail_bytes(self) -> int:
+        """Bytes of a frame whose rest has not come yet."""
+
+@final
+class Correlation:
+    """Values under ids that are never reused while anyone could still hold them, and never 0."""
+
+    def __new__(cls) -> Correlation: ...
+    def __len__(self) -> int: ...
+    def add(self, value: object) -> int:
+        """Keep a value and return its id."""
+    def take(self, corr: int) -> object | None:
+        """Remove and return the value of an id, or None if the id is retired or unknown."""
+    def get(self, corr: int) -> object | None:
+        """The value of an id, or None if the id is retired or unknown."""
+    def drain(self) -> list[object]:
+        """Remove and return every value; every id given out so far is retired."""
+
+# --- metrics: face `aisys.metrics` ---
+
+DEFAULT_BUCKETS: tuple[float, ...]
+"""Seconds, from a call within a process to a model's answer."""
+
+@final
+class Counter:
+    """A number that goes up: a family with labels, or what counts."""
+
+    def inc(self, n: float = 1.0) -> None:
+        """Add n.
+
+        Raises:
+            ValueError: n is negative or not finite, or this is a family with labels.
+        """
+    @property
+    def value(self) -> float:
+        """What it has reached.
+
+        Raises:
+            ValueError: this is a family with labels.
+        """
+    def labels(self, *values: object) -> Counter:
+        """The child of these label values, the same object each time; values become strings.
+
+        Raises:
+            ValueError: the number of values is not that of the labels.
+            TypeError: a value is None.
+        """
+    def remove(self, *values: object) -> bool:
+        """Leave the child of these label values out of later expositions; whether there was one."""
+
+@final
+class Gauge:
+    """A number that goes up and down: a family with labels, or what counts."""
+
+    def set(self, v: float) -> None:
+        """Make it v.
+
+        Raises:
+            ValueError: this is a family with labels.
+        """
+    def inc(self, n: float = 1.0) -> None:
+        """Add n.
+
+        Raises:
+            ValueError: this is a family with labels.
+        """
+    def dec(self, n: float = 1.0) -> None:
+        """Subtract n.
+
+        Raises:
+            ValueError: this is a family with labels.
+        """
+    @property
+    def value(self) -> float:
+        """What it is now.
+
+        Raises:
+            ValueError: this is a family with labels.
+        """
+    def labels(self, *values: object) -> Gauge:
+        """The child of these label values, the same object each time; values become strings.
+
+        Raises:
+            ValueError: the number of values is not that of the labels.
+            TypeError: a value is None.
+        """
+    def remove(self, *values: object) -> bool:
+        """Leave the child of these label values out of later expositions; whether there was one."""
+
+@final
+class Histogram:
+    """How observations are spread over buckets: a family with labels, or what counts."""
+
+    def observe(self, v: float) -> None:
+        """Count an observation.
+
+        Raises:
+            ValueError: v is not a number, or this is a family with labels.
+        """
+    @property
+    def count(self) -> int:
+        """How many observations there were."""
+    @property
+    def sum(self) -> float:
+        """The sum of the observations."""
+    @property
+    def buckets(self) -> list[tuple[float, int]]:
+        """Upper bound and cumulative count of each bucket, the last with an infinite bound."""
+    def labels(self, *values: object) -> Histogram:
+        """The child of these label values, the same object each time; values become strings.
+
+        Raises:
+            ValueError: the number of values is not that of the labels.
+            TypeError: a value is None.
+        """
+    def remove(self, *values: object) -> bool:
+        """Leave the child of these label values out of later expositions; whether there was one."""
+
+@final
+class Registry:
+    """The families of a process, or of one part of it.
+
+    Asking for a family twice returns the first; with another type, other labels or other buckets
+    it is a ValueError. A family keeps at most 100,000 children; further label values share one
+    child with the value `_overflow`.
+    """
+
+    def __new__(cls) -> Registry: ...
+    def counter(self, name: str, help: str, labels: Sequence[str] = ()) -> Counter:
+        """The counter of this name, made on first use; `_total` is added to a name without it.
+
+        Raises:
+            ValueError: a name is not allowed, or taken by a different family.
+        """
+    def gauge(self, name: str, help: str, labels: Sequence[str] = ()) -> Gauge:
+        """The gauge of this name, made on first use.
+
+        Raises:
+            ValueError: a name is not allowed, or taken by a different family.
+        """
+    def histogram(
+        self, name: str, help: str, labels: Sequence[str] = (), buckets: Sequence[float] = ...
+    ) -> Histogram:
+        """The histogram of this name, made on first use.
+
+        Args:
+            name: letters, digits and underscores.
+            help: a sentence about it.
+            labels: the names of its labels.
+            buckets: rising upper bounds, `DEFAULT_BUCKETS` unless given; an infinite one is added.
+
+        Raises:
+            ValueError: a name or the buckets are not allowed, or the name is taken by a different
+                family.
+        """
+    def render(self, extra_labels: dict[str, str] | None = None) -> bytes:
+        """The exposition as Prometheus text 0.0.4.
+
+        Args:
+            extra_labels: go to every sample whose family has no label of that name.
+
+        Raises:
+            ValueError: a label name is not allowed.
+        """
+
+def merge(expositions: Iterable[bytes]) -> bytes:
+    """Several expositions as one, with one HELP and one TYPE line for each family.
+
+    The first exposition that names a family decides its type; where another says otherwise, its
+    samples are left out and a comment says so. Samples are not compared: give the expositions
+    different extra labels.
+
+    Raises:
+        ValueError: a line is neither a comment nor a sample.
+    """
+
+# --- JSON: face `aisys.json`, which documents what these functions promise ---
 
 def json_setup(
     plain: Callable[[Any], Any],

@@ -1,18 +1,27 @@
 //! `aisys._native`: table of contents only.
 
+mod buffer;
+mod cell;
+mod correlation;
+mod errors;
 mod frame;
 mod info;
 mod json;
+mod labels;
 mod metrics;
 mod queue;
 
 use pyo3::prelude::*;
 
-#[pymodule]
+// The GIL is what protects `cell::GilCell`; a free-threaded interpreter turns it on when it loads this module.
+#[pymodule(gil_used = true)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     info::init(module)?;
     queue::init(module)?;
     frame::init(module)?;
+    correlation::init(module)?;
     metrics::init(module)?;
-    json::init(module)
+    json::init(module)?;
+    // The stub says what there is; a list beside it would have to be kept by hand.
+    module.delattr("__all__")
 }
