@@ -174,7 +174,8 @@ class Fleet:
         node = tree.find(parts)
         if node is not None:
             return node.key
-        if not types_at(parts):
+        named = parts[:2] if parts[:1] in (("agents",), ("machines",)) else ()
+        if not types_at(parts) or tree.find(named) is None:
             raise KeyError(self._unknown(parts))
         return DEFAULT_ORIGIN
 
