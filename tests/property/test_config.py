@@ -25,7 +25,7 @@ CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 FEW = settings(CALM, max_examples=60)
 
 keys = st.sampled_from([*"abcd", "agents", "port", "name"])
-# What YAML does not print (C) and what libyaml, still at 1.1 there, folds as a line break (Zl, Zp) is left out.
+# Left out: what YAML does not print (C), and what libyaml still folds as a line break (Zl, Zp).
 texts = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), max_size=8)
 floats = st.floats(allow_nan=False, allow_infinity=False)
 scalars = st.one_of(st.booleans(), st.integers(-(10**12), 10**12), floats, texts)
@@ -103,7 +103,7 @@ def test_null_leaves_nothing(upper: dict[str, Any]) -> None:
 @CALM
 @given(st.dictionaries(keys, values, max_size=4))
 def test_what_is_written_is_read(value: dict[str, Any]) -> None:
-    """A tree written by PyYAML in quotes reads back the same, every value with a line of the text."""
+    """What PyYAML writes can be read, and every value has a line of the text."""
     text = yaml.safe_dump(value, allow_unicode=True, default_flow_style=False, default_style=None)
     parsed = parse_text(text, "/f.yaml", "base")
     assume(not parsed.problems)  # PyYAML leaves some texts bare that 1.2 reads as numbers
@@ -282,7 +282,7 @@ graphs = st.dictionaries(
 @CALM
 @given(graphs)
 def test_waves_hold_every_name_once_and_in_order(graph: dict[str, list[str]]) -> None:
-    """Each name is in one wave, and what it points to is not in a later one, unless they are knotted."""
+    """Each name is in one wave, after what it points to unless they are knotted."""
     order = waves(graph)
     level = {name: number for number, wave in enumerate(order) for name in wave}
     assert sorted(level) == sorted(graph)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
@@ -287,7 +288,7 @@ def test_secrets_are_not_shown(folder: Folder) -> None:
 
 
 def test_origins(folder: Folder) -> None:
-    """Every value knows its place; what no file sets is a default; what does not exist is refused."""
+    """Every value knows its place; what no file sets is a default, what is unknown is refused."""
     fleet = folder.load(debug=True)
     assert fleet.origin("agents.Ben.port").where == "fleet.yaml:7:23"
     assert fleet.origin(("agents", "Ben", "requires", "0")).line == 7
@@ -333,6 +334,21 @@ def test_agent_settings_are_checked_against_the_class(folder: Folder) -> None:
         ("dev.yaml:1:58", "agents.Emil.settings.inner.dept", "Did you mean depth?"),
         ("dev.yaml:1:28", "agents.Emil.settings.limt", "Did you mean limit?"),
     ]
+
+
+def test_secrets_of_the_fleet_are_resolved_late(
+    folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`Fleet.secret` looks a reference up when asked, and names the line of the setting."""
+    monkeypatch.setenv("AISYS_DATA_DIR", str(tmp_path / "data"))
+    fleet = folder.write("dev.yaml", "llm: {key: secret:SMALL_KEY}\n").load()
+    with pytest.raises(ConfigError, match=r"dev\.yaml:1:7: secret:SMALL_KEY"):
+        fleet.secret("llm.key")
+    monkeypatch.setenv("SMALL_KEY", "hush")
+    assert fleet.secret("llm.key") == "hush"
+    assert fleet.secret("state.redis_url") is None
+    with pytest.raises(KeyError):
+        fleet.secret("llm.model")
 
 
 def test_the_error_reads_as_lines(folder: Folder) -> None:

@@ -84,6 +84,9 @@ def test_schema_allows_partial_files() -> None:
 
 def test_yaml_is_loaded_late() -> None:
     """Importing the package does not import the YAML parser, nor anything of the network."""
-    code = "import sys, aisys.config; print([m for m in ('yaml', 'zmq', 'rich', 'numpy') if m in sys.modules])"
+    code = (
+        "import sys, aisys.config;"
+        "print([name for name in ('yaml', 'zmq', 'rich', 'numpy') if name in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

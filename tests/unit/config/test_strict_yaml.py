@@ -86,7 +86,7 @@ def test_ambiguous_and_unbounded_numbers_are_refused(text: str) -> None:
 
 
 def test_duplicate_keys_are_refused_with_both_places() -> None:
-    """The second of two equal keys is a problem that names the line of the first; the first stays."""
+    """The second of two equal keys is a problem that names the first, which stays."""
     parsed = parse("a: 1\nb:\n  c: 2\n  d: 3\n  c: {x: 4}\n")
     assert [str(p) for p in parsed.problems] == [
         "/x/f.yaml:5:3: b: the key 'c' was set already on line 3. Keep one of the two"
