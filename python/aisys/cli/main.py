@@ -87,7 +87,7 @@ def restart(
 def ports(
     as_json: AsJson = False, config: ConfigDir = None, env: Env = None, overrides: Set = None
 ) -> None:
-    """Every port of the fleet, with the offset, and who holds it."""
+    """Every port of the fleet, with the offset."""
     from aisys.cli import ports as command
 
     run_command(lambda options: command.ports(options, as_json=as_json), config, env, overrides)

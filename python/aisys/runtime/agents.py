@@ -5,10 +5,8 @@ from __future__ import annotations
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
-from pydantic import ValidationError
-
 from aisys.agent import Agent
-from aisys.config import Fleet
+from aisys.config import AgentEntry, Fleet, check_agent_settings
 from aisys.errors import ConfigError, Problem
 
 GROUP = "aisys.agents"
@@ -50,26 +48,19 @@ def agent_class(name: str) -> type[Agent]:
 
 def check_agents(fleet: Fleet, machine: str) -> list[Problem]:
     """Problems of the built agents of a machine: class not found, or settings that their Config refuses."""
-    problems: list[Problem] = []
-    for entry in fleet.machine_agents(machine):
-        if not entry.built:
-            continue
-        try:
-            agent_class(entry.name).Config.model_validate(dict(entry.settings))
-        except ConfigError as error:
-            problems.extend(
-                Problem(str(fleet.origin(f"agents.{entry.name}")), problem.setting, problem.what, problem.remedy)
-                for problem in error.problems
-            )
-        except ValidationError as error:
-            for detail in error.errors():
-                path = [str(part) for part in detail["loc"]]
-                problems.append(
-                    Problem(
-                        where=str(fleet.agent_settings_origin(entry.name, path)),
-                        setting=".".join(("agents", entry.name, "settings", *path)),
-                        what=detail["msg"],
-                        remedy=f"Known settings: {', '.join(agent_class(entry.name).Config.model_fields) or 'none'}.",
-                    )
-                )
-    return problems
+    return [
+        problem for entry in fleet.machine_agents(machine) if entry.built for problem in check_agent(fleet, entry)
+    ]
+
+
+def check_agent(fleet: Fleet, entry: AgentEntry) -> list[Problem]:
+    """As `check_agents`, for one agent."""
+    try:
+        config_class = agent_class(entry.name).Config
+    except ConfigError as error:
+        where = str(fleet.origin(f"agents.{entry.name}"))
+        return [
+            Problem(where, problem.setting, f"{problem.where}: {problem.what}", problem.remedy)
+            for problem in error.problems
+        ]
+    return check_agent_settings(fleet, entry.name, config_class)[1]

@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
-from aisys.config import Fleet, control_socket, data_dir, runtime_dir, socket_path
+from aisys.config import Fleet, control_socket, data_dir, keys_dir, runtime_dir, socket_path
 from aisys.errors import ConfigError, Problem
 from aisys.messaging import Address
 from aisys.messaging.keys import KeyRing
@@ -49,13 +49,7 @@ class Places:
         Raises:
             ConfigError: one belongs to somebody else or its path is too long.
         """
-        data = data_dir(fleet)
-        keys = fleet.settings.security.keys_dir
-        return cls(
-            data=data,
-            runtime=runtime_dir(fleet),
-            keys=data / "keys" if keys is None else fleet.config_dir / keys,
-        )
+        return cls(data=data_dir(fleet), runtime=runtime_dir(fleet), keys=keys_dir(fleet))
 
     def logs(self, machine: str) -> Path:
         """The folder of a machine's logs."""
@@ -100,7 +94,18 @@ def make_missing_keys(fleet: Fleet, machine: str | None = None) -> None:
         return
     places = Places.of(fleet)
     for name in fleet.machines if is_simulated(fleet) else [machine] if machine else []:
-        KeyRing.create(places.keys, name)
+        ensure_keys(places, name)
+
+
+def ensure_keys(places: Places, machine: str) -> KeyRing:
+    """The key pair of a machine, made if it is missing; two processes may ask at once."""
+    if not (places.keys / f"{machine}.secret").exists():
+        try:
+            return KeyRing.create(places.keys, machine)
+        except ConfigError:
+            if not (places.keys / f"{machine}.secret").exists():
+                raise
+    return KeyRing.load(places.keys, machine)
 
 
 def load_keys(fleet: Fleet, machine: str) -> KeyRing | None:

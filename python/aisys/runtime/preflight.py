@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from aisys.config import Fleet, PortRegistry
+from aisys.config import AgentEntry, Fleet, check_free
 from aisys.errors import ConfigError, Problem
 from aisys.runtime.places import load_keys, machine_address
 
@@ -24,7 +24,7 @@ def check_machine(fleet: Fleet, machine: str) -> list[Problem]:
         load_keys(fleet, machine)
     except ConfigError as error:
         problems.extend(error.problems)
-    problems.extend(PortRegistry(fleet).check_free(machine))
+    problems.extend(check_free(fleet, machine))
     return problems
 
 
@@ -44,3 +44,9 @@ def _already_running(fleet: Fleet, machine: str) -> Problem | None:
         what=f"this machine of fleet {fleet.name} is running already",
         remedy="Stop it with `aisys down`, or run a second fleet beside it with another PORT_OFFSET.",
     )
+
+
+def check_agent_port(fleet: Fleet, entry: AgentEntry) -> list[Problem]:
+    """Whether the port of one agent is taken, as it is while the fleet runs the agent already."""
+    setting = f"agents.{entry.name}.port"
+    return [problem for problem in check_free(fleet, entry.machine) if problem.setting == setting]
