@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from aisys.config.order import cycles
-from aisys.config.origins import Node, dotted
+from aisys.config.origins import LAYERS, Node, dotted
 from aisys.config.secrets import PREFIX
 from aisys.config.settings import AgentInput, FleetSettings, MachineInput, SharedPlace
 from aisys.config.shape import is_secret, setting_paths
@@ -131,6 +131,8 @@ def _ports(draft: Draft) -> list[Problem]:
         if home is not None:
             users.append((home.address, agent.port, ("agents", name, "port")))
     problems = _offset(draft, [(port, path) for _, port, path in users])
+    # The layer that came last is the one to blame: it knew, or could have known, the others.
+    users.sort(key=lambda user: LAYERS.index(draft.tree.nearest(user[2]).origin.layer))
     first_user: dict[tuple[str, int], tuple[str, ...]] = {}
     for address, port, path in users:
         other = first_user.setdefault((_canonical(address), port), path)

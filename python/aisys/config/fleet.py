@@ -11,8 +11,10 @@ from typing import Any, Literal
 
 from aisys.config.order import waves
 from aisys.config.origins import DEFAULT_ORIGIN, Node, Origin, dotted, split_path
+from aisys.config.paths import data_dir
+from aisys.config.secrets import resolve_secret
 from aisys.config.settings import FleetSettings
-from aisys.config.shape import setting_paths, types_at
+from aisys.config.shape import is_secret, setting_paths, types_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,8 @@ class Fleet:
         node = tree.find(parts)
         if node is not None:
             return node.key
-        if not types_at(parts):
+        named = parts[:2] if parts[:1] in (("agents",), ("machines",)) else ()
+        if not types_at(parts) or tree.find(named) is None:
             raise KeyError(self._unknown(parts))
         return DEFAULT_ORIGIN
 
@@ -191,6 +194,24 @@ class Fleet:
         parts = path.split(".") if isinstance(path, str) and path else list(path)
         node = self.tree.nearest(("agents", agent, "settings", *parts))
         return node.key
+
+    def secret(self, path: str) -> str | None:
+        """The value of a secret setting such as `llm.key`, looked up now; None if it is not set.
+
+        Raises:
+            KeyError: there is no secret setting of that name.
+            ConfigError: its reference leads nowhere.
+        """
+        parts = split_path(path)
+        if not is_secret(parts):
+            raise KeyError(f"{path} is no secret setting")
+        value: Any = self.settings
+        for part in parts:
+            value = getattr(value, part)
+        if value is None:
+            return None
+        where = self.origin(parts).where
+        return resolve_secret(value, data_dir=data_dir(self), where=where)
 
     def _unknown(self, parts: Sequence[str]) -> str:
         known = [*self.origins(), *map(dotted, setting_paths().values())]

@@ -19,6 +19,15 @@ LAYER_ENV = "env"
 LAYER_MACHINE = "machine"
 LAYER_VARIABLE = "variable"
 LAYER_OVERRIDE = "override"
+LAYERS = (
+    LAYER_DEFAULT,
+    LAYER_BASE,
+    LAYER_FLEET,
+    LAYER_ENV,
+    LAYER_MACHINE,
+    LAYER_VARIABLE,
+    LAYER_OVERRIDE,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,12 @@ class Secret:
     def __bool__(self) -> bool:
         return bool(self._text)
 
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Secret:
+        return self
+
     def __reduce__(self) -> NoReturn:
         raise TypeError(
             "a Secret cannot be pickled: send its reference and resolve it on the other side"
