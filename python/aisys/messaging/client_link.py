@@ -164,10 +164,13 @@ class ClientLink(Link):
             except (FrameError, ValueError, OverflowError) as error:
                 self._unsendable(call, error)
                 return call
-            if not self._flush_scheduled:
+            if len(self._calls) == 1:
+                # Nothing else is under way: waiting for company would only add a turn of the loop.
+                self._flush()
+            elif not self._flush_scheduled:
                 self._flush_scheduled = True
                 self._call_soon(self._flush_turn)
-            if self._pending > self._batch_bytes:
+            elif self._pending > self._batch_bytes:
                 self._flush()
         else:
             self._admit(call, body, attachments, priority, trace, flags)

@@ -15,7 +15,7 @@ from aisys.messaging.client_link import ClientLink
 from aisys.messaging.frames import FLAG_IDEMPOTENT, FLAG_SAMPLED
 from aisys.messaging.hello import Hello
 from aisys.messaging.limits import Limits
-from aisys.messaging.link import Channel, LinkContext
+from aisys.messaging.link import Channel, Link, LinkContext
 from aisys.messaging.model import Address, Buffer, LinkInfo
 from aisys.messaging.publisher import Publisher
 from aisys.messaging.server_link import ServerLink
@@ -293,7 +293,8 @@ class Endpoint:
 
     def links(self) -> list[LinkInfo]:
         """Every link, those this process dialled first."""
-        return [link.info() for link in (*self._dialled.values(), *self._accepted)]
+        links: list[ClientLink | ServerLink] = [*self._dialled.values(), *self._accepted]
+        return [link.info() for link in links]
 
     def _beat(self) -> None:
         interval_s = self._limits.heartbeat_s / 2
@@ -305,7 +306,8 @@ class Endpoint:
         self._beats += 1
         misses = 2 * self._limits.heartbeat_misses - 1
         sends = self._beats % 2 == 0
-        for link in (*self._dialled.values(), *self._accepted):
+        links: list[Link] = [*self._dialled.values(), *self._accepted]
+        for link in links:
             if stood_still:
                 # A frozen or blocked process has heard nobody: that says nothing about the others.
                 link.woke_up()

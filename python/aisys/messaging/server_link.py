@@ -12,7 +12,6 @@ from aisys.messaging.hello import Hello, VersionMismatch
 from aisys.messaging.incoming import Incoming
 from aisys.messaging.link import Channel, Link, LinkContext
 from aisys.messaging.model import Buffer, LinkInfo, Peer
-from aisys.messaging.wire_errors import encode_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -121,7 +120,7 @@ class ServerLink(Link):
                 return
         try:
             context.service.on_requests(requests)
-        except Exception as error:  # noqa: BLE001 - a service's bug must end its requests, not the link
+        except Exception as error:
             self._stats.handler_errors.inc()
             log.error("service_raised", peer=self.peer.host, error=repr(error), exc_info=error)
             for request in requests:
@@ -171,11 +170,8 @@ class ServerLink(Link):
         if machine is not None and hello.machine != machine:
             self._stats.refused_peers.labels("wrong_machine").inc()
             log.warning("peer_refused", claimed=hello.machine, proven=machine)
-            error = Refused(
-                f"the greeting says machine {hello.machine!r}, the connection belongs to {machine!r}",
-                reason="unauthorised",
-            )
-            self.fail(error, "unauthorised")
+            problem = f"the greeting says machine {hello.machine!r}, the connection belongs to {machine!r}"
+            self.fail(Refused(problem, reason="unauthorised"), "unauthorised")
             return
         self.peer = Peer(hello.host, hello.machine, channel.peer_key)
         self.max_body_bytes = min(self.max_body_bytes, hello.max_frame_bytes - 2048)
@@ -246,7 +242,7 @@ class ServerLink(Link):
         request.wake()
         try:
             self._context.service.on_cancel(request)
-        except Exception as error:  # noqa: BLE001 - as in _deliver
+        except Exception as error:
             self._stats.handler_errors.inc()
             log.error("service_raised", peer=self.peer.host, error=repr(error), exc_info=error)
 

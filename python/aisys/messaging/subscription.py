@@ -181,7 +181,7 @@ class Subscription:
             return
         try:
             self._on_gap(gap)
-        except Exception as error:  # noqa: BLE001 - as in _drain
+        except Exception as error:
             self._stats.handler_errors.inc()
             log.error(
                 "gap_handler_raised", publisher=gap.publisher, error=repr(error), exc_info=error
