@@ -409,7 +409,8 @@ class ClientLink(Link):
     async def wait_confirmed(self, version: int, first_attempt_s: float) -> None:
         """Return when the peer has confirmed the interest of `version`, or is not connected."""
         if not self._ready:
-            # The first attempt of a new link is waited for: who subscribes at start-up must not miss events.
+            # The first attempt of a new link is waited for: who subscribes at start-up must not
+            # miss events.
             await asyncio.wait((self._settled,), timeout=first_attempt_s)
         if self._ready and self._confirmed < version:
             future = self._context.loop.create_future()

@@ -100,7 +100,8 @@ class Endpoint:
         """Take connections from processes of this user on this machine.
 
         Raises:
-            ConfigError: the path is too long, its folder is open to others, or a live process listens there.
+            ConfigError: the path is too long, its folder is open to others, or a live process
+                listens there.
         """
         listener = UnixListener(path)
         buffer_bytes = self._limits.write_buffer_bytes
@@ -168,9 +169,9 @@ class Endpoint:
             idempotent: whether the call may be repeated.
 
         Returns:
-            The future of the `Reply`; cancelling it cancels the request. It ends with `Refused` (nothing was executed),
-            `Unreachable` (nothing was sent), `DeadlineExceeded` or `Indefinite` (the outcome is unknown), or
-            the exception that the other side raised.
+            The future of the `Reply`; cancelling it cancels the request. It ends with `Refused`
+            (nothing was executed), `Unreachable` (nothing was sent), `DeadlineExceeded` or
+            `Indefinite` (the outcome is unknown), or the exception that the other side raised.
         """
         link = self._dialled.get(address.key)
         if link is None or link.address is not address:
@@ -236,12 +237,14 @@ class Endpoint:
     ) -> Subscription:
         """Receive the events whose topic fits `pattern`.
 
-        When this returns, every peer of `set_peers` that is connected has confirmed: what it publishes from now
-        on is delivered or reported as a gap. Peers that connect later are asked then.
+        When this returns, every peer of `set_peers` that is connected has confirmed: what it
+        publishes from now on is delivered or reported as a gap. Peers that connect later are asked
+        then.
 
         Args:
             pattern: a topic, with `*` for one word and `**` for any number of words.
-            handler: called for each event; if it returns an awaitable, the next event waits for that.
+            handler: called for each event; if it returns an awaitable, the next event waits for
+                that.
             on_gap: told of events that were lost.
 
         Raises:

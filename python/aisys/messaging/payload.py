@@ -1,7 +1,8 @@
 """Values with binary parts: the parts travel as attachments beside the JSON, never as text in it.
 
-Without attachments the body is the plain JSON of the value. With them it is an object: `value` with null where a
-part was, and `at`, one `[path, kind]` or `["path", "ndarray", dtype, shape]` for each attachment in order.
+Without attachments the body is the plain JSON of the value. With them it is an object: `value` with
+null where a part was, and `at`, one `[path, kind]` or `["path", "ndarray", dtype, shape]` for each
+attachment in order.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class _HasParts(Exception):  # noqa: N818 - a signal between two functions of th
 
 
 def pack(value: object) -> tuple[bytes, list[Buffer]]:
-    """Encode a value of JSON types, bytes, memoryviews and numpy arrays, nested in lists, tuples and dicts.
+    """Encode a value of JSON types, bytes, memoryviews and numpy arrays, nested in lists, tuples
+    and dicts.
 
     Returns:
         The body, and the buffers to attach; the buffers of large values are views, not copies.

@@ -1,8 +1,9 @@
 """A plain ZeroMQ socket on an asyncio or uvloop loop.
 
-ZeroMQ gives one file descriptor for both directions, readable only and edge-triggered: it says "something may have
-changed", once. Any send or receive may consume that edge. So after each of them `EVENTS` is read again, the reader
-drains until there is nothing more, and a slow timer looks too, in case an edge was missed all the same.
+ZeroMQ gives one file descriptor for both directions, readable only and edge-triggered: it says
+"something may have changed", once. Any send or receive may consume that edge. So after each of them
+`EVENTS` is read again, the reader drains until there is nothing more, and a slow timer looks too,
+in case an edge was missed all the same.
 """
 
 from __future__ import annotations

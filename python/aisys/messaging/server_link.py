@@ -33,7 +33,8 @@ UNSUBSCRIBE = int(Kind.UNSUBSCRIBE)
 
 CREDIT_BYTES = 4
 MAX_SUBSCRIBE_BYTES = 1024 * 1024
-# A peer that does not read its replies is cut off when this many times the write buffer has piled up.
+# A peer that does not read its replies is cut off when this many times the write buffer has piled
+# up.
 HARD_BUFFER_FACTOR = 2
 
 log = get_logger("aisys.messaging")
@@ -122,7 +123,7 @@ class ServerLink(Link):
             context.service.on_requests(requests)
         except Exception as error:
             self._stats.handler_errors.inc()
-            log.error("service_raised", peer=self.peer.host, error=repr(error), exc_info=error)
+            log.exception("service_raised", peer=self.peer.host, error=repr(error))
             for request in requests:
                 if not request.finished:
                     request.fail(error)
@@ -244,7 +245,7 @@ class ServerLink(Link):
             self._context.service.on_cancel(request)
         except Exception as error:
             self._stats.handler_errors.inc()
-            log.error("service_raised", peer=self.peer.host, error=repr(error), exc_info=error)
+            log.exception("service_raised", peer=self.peer.host, error=repr(error))
 
     def _end(self, error: Exception, reason: str) -> None:
         if self._channel is not None:

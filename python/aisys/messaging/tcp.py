@@ -1,7 +1,8 @@
 """Links over TCP: ROUTER and DEALER sockets of ZeroMQ with CURVE, one message for each batch.
 
-A DEALER socket serves one connection: ZeroMQ's own reconnecting is off (it has no back-off when a handshake fails, and
-would feed a new server the middle of an old conversation), so the link above makes each attempt, with its own pause.
+A DEALER socket serves one connection: ZeroMQ's own reconnecting is off (it has no back-off when a
+handshake fails, and would feed a new server the middle of an old conversation), so the link above
+makes each attempt, with its own pause.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ BACKLOG = 512
 MAX_SOCKETS = 4096
 SELF_TEST_S = 5.0
 RETRY_S = 0.02
-# Routing ids whose connection broke the protocol; ZeroMQ cannot close one connection, so what they send is ignored.
+# Routing ids whose connection broke the protocol; ZeroMQ cannot close one connection, so what they
+# send is ignored.
 MAX_BANNED = 4096
 ROUTER_PARTS = 2
 
@@ -359,7 +361,8 @@ class RouterServer:
         payload = parts[1]
         key, machine = self._who(payload)
         if self._keys is not None and machine is None:
-            # Revoked while connected: ZeroMQ asks about a key only once, so each message is looked at.
+            # Revoked while connected: ZeroMQ asks about a key only once, so each message is looked
+            # at.
             self.stats.refused_peers.labels("revoked").inc()
             self._turn_away(identity, channel, "this key is not admitted any more")
             return
@@ -500,7 +503,8 @@ class TcpNode:
         """Listen on every address, then see that a random key is refused.
 
         Raises:
-            ConfigError: an address beyond loopback without keys, a malformed one, or one that is taken.
+            ConfigError: an address beyond loopback without keys, a malformed one, or one that is
+                taken.
             AisysError: the self-test got through.
         """
         for url in urls:

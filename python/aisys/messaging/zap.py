@@ -1,7 +1,7 @@
 """Who may connect over TCP: the ZAP handler (ZeroMQ RFC 27) of this process, deny by default.
 
-CURVE alone encrypts; it admits any key. ZeroMQ asks this handler about each handshake because the listening sockets
-name a domain and set `ZAP_ENFORCE_DOMAIN`: without an answer nobody gets in.
+CURVE alone encrypts; it admits any key. ZeroMQ asks this handler about each handshake because the
+listening sockets name a domain and set `ZAP_ENFORCE_DOMAIN`: without an answer nobody gets in.
 """
 
 from __future__ import annotations
