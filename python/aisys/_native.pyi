@@ -1,7 +1,8 @@
-# ruff: noqa: PYI021 - this stub is the only place where the extension is documented for readers
+# ruff: noqa: PYI021 - this stub is where readers find the documentation of the extension
+# ruff: noqa: A002 - `help` is what metrics call their sentence, here as in prometheus_client
 """The Rust extension. Reached only through the face modules of each hot path."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import final
 
 from typing_extensions import Buffer
@@ -129,3 +130,161 @@ class Correlation:
         """The value of an id, or None if the id is retired or unknown."""
     def drain(self) -> list[object]:
         """Remove and return every value; every id given out so far is retired."""
+
+# --- metrics: face `aisys.metrics` ---
+
+DEFAULT_BUCKETS: tuple[float, ...]
+"""Seconds, from a call within a process to a model's answer."""
+
+@final
+class Counter:
+    """A number that goes up: a family with labels, or what counts."""
+
+    def inc(self, n: float = 1.0) -> None:
+        """Add n.
+
+        Raises:
+            ValueError: n is negative or not finite, or this is a family with labels.
+        """
+    @property
+    def value(self) -> float:
+        """What it has reached.
+
+        Raises:
+            ValueError: this is a family with labels.
+        """
+    def labels(self, *values: object) -> Counter:
+        """The child of these label values, the same object each time; values become strings.
+
+        Raises:
+            ValueError: the number of values is not that of the labels.
+            TypeError: a value is None.
+        """
+    def remove(self, *values: object) -> bool:
+        """Leave the child of these label values out of later expositions; whether there was one."""
+
+@final
+class Gauge:
+    """A number that goes up and down: a family with labels, or what counts."""
+
+    def set(self, v: float) -> None:
+        """Make it v.
+
+        Raises:
+            ValueError: this is a family with labels.
+        """
+    def inc(self, n: float = 1.0) -> None:
+        """Add n.
+
+        Raises:
+            ValueError: this is a family with labels.
+        """
+    def dec(self, n: float = 1.0) -> None:
+        """Subtract n.
+
+        Raises:
+            ValueError: this is a family with labels.
+        """
+    @property
+    def value(self) -> float:
+        """What it is now.
+
+        Raises:
+            ValueError: this is a family with labels.
+        """
+    def labels(self, *values: object) -> Gauge:
+        """The child of these label values, the same object each time; values become strings.
+
+        Raises:
+            ValueError: the number of values is not that of the labels.
+            TypeError: a value is None.
+        """
+    def remove(self, *values: object) -> bool:
+        """Leave the child of these label values out of later expositions; whether there was one."""
+
+@final
+class Histogram:
+    """How observations are spread over buckets: a family with labels, or what counts."""
+
+    def observe(self, v: float) -> None:
+        """Count an observation.
+
+        Raises:
+            ValueError: v is not a number, or this is a family with labels.
+        """
+    @property
+    def count(self) -> int:
+        """How many observations there were."""
+    @property
+    def sum(self) -> float:
+        """The sum of the observations."""
+    @property
+    def buckets(self) -> list[tuple[float, int]]:
+        """Upper bound and cumulative count of each bucket, the last with an infinite bound."""
+    def labels(self, *values: object) -> Histogram:
+        """The child of these label values, the same object each time; values become strings.
+
+        Raises:
+            ValueError: the number of values is not that of the labels.
+            TypeError: a value is None.
+        """
+    def remove(self, *values: object) -> bool:
+        """Leave the child of these label values out of later expositions; whether there was one."""
+
+@final
+class Registry:
+    """The families of a process, or of one part of it.
+
+    Asking for a family twice returns the first; with another type, other labels or other buckets
+    it is a ValueError. A family keeps at most 100,000 children; further label values share one
+    child with the value `_overflow`.
+    """
+
+    def __new__(cls) -> Registry: ...
+    def counter(self, name: str, help: str, labels: Sequence[str] = ()) -> Counter:
+        """The counter of this name, made on first use; `_total` is added to a name without it.
+
+        Raises:
+            ValueError: a name is not allowed, or taken by a different family.
+        """
+    def gauge(self, name: str, help: str, labels: Sequence[str] = ()) -> Gauge:
+        """The gauge of this name, made on first use.
+
+        Raises:
+            ValueError: a name is not allowed, or taken by a different family.
+        """
+    def histogram(
+        self, name: str, help: str, labels: Sequence[str] = (), buckets: Sequence[float] = ...
+    ) -> Histogram:
+        """The histogram of this name, made on first use.
+
+        Args:
+            name: letters, digits and underscores.
+            help: a sentence about it.
+            labels: the names of its labels.
+            buckets: rising upper bounds, `DEFAULT_BUCKETS` unless given; an infinite one is added.
+
+        Raises:
+            ValueError: a name or the buckets are not allowed, or the name is taken by a different
+                family.
+        """
+    def render(self, extra_labels: dict[str, str] | None = None) -> bytes:
+        """The exposition as Prometheus text 0.0.4.
+
+        Args:
+            extra_labels: go to every sample whose family has no label of that name.
+
+        Raises:
+            ValueError: a label name is not allowed.
+        """
+
+def merge(expositions: Iterable[bytes]) -> bytes:
+    """Several expositions as one, with one HELP and one TYPE line for each family.
+
+    The first exposition that names a family decides its type; where another says otherwise, its
+    samples are left out and a comment says so. Samples are not compared: give the expositions
+    different extra labels.
+
+    Raises:
+        ValueError: a line is neither a comment nor a sample.
+    """

@@ -43,9 +43,9 @@ class Schema:
 class SqliteFile:
     """Runs functions of a connection, on threads of its own.
 
-    Functions given to `write` share a transaction with others that wait at the same time; each is undone by itself
-    if it raises. `write` returns after the commit. Several processes may use the file: a writer waits up to
-    `busy_timeout_s` for another one.
+    Functions given to `write` share a transaction with others that wait at the same time; each is
+    undone by itself if it raises. `write` returns after the commit. Several processes may use the
+    file: a writer waits up to `busy_timeout_s` for another one.
 
     Nothing is opened before the first use, so an object may be made before a fork.
 
@@ -87,10 +87,11 @@ class SqliteFile:
         self.writes = 0
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` in a transaction; return its result after the commit is as durable as asked for.
+        """Run `work` in a transaction; return its result after the commit.
 
         Raises:
-            Refused: `storage_full`: the disk is full, nothing was stored; `overloaded`: too many wait.
+            Refused: `storage_full`: the disk is full, nothing was stored; `overloaded`: too many
+                wait.
             Indefinite: the disk reported an error; the change may or may not be there.
             CorruptStore: the file is damaged.
             BackendError: another process held the file for too long.
@@ -154,8 +155,8 @@ class SqliteFile:
         except sqlite3.Error:
             lost = True
         if lost:
-            # After a failed fsync the kernel may call dirty pages clean. Never sync again on this handle:
-            # the next use opens the file anew and reads what is really there.
+            # After a failed fsync the kernel may call dirty pages clean. Never sync again on this
+            # handle: the next use opens the file anew and reads what is really there.
             self._close_writer()
 
     def _close_writer(self) -> None:
@@ -179,7 +180,9 @@ class SqliteFile:
                 f"{self.path}: another process has held the file for {self._busy_timeout_s:g} s; "
                 "nothing was stored"
             )
-        if isinstance(error, sqlite3.DatabaseError) and ("malformed" in text or "not a data" in text):
+        if isinstance(error, sqlite3.DatabaseError) and (
+            "malformed" in text or "not a data" in text
+        ):
             return self._corrupt(text)
         if any(part in text for part in _LOST_FILE):
             return Indefinite(f"{self.path}: {text}: the change may or may not be stored")
@@ -253,9 +256,7 @@ class SqliteFile:
             connection.execute(f"PRAGMA user_version={schema.version}")
             return
         if application_id != schema.application_id:
-            raise CorruptStore(
-                str(self.path), f"not a {schema.kind} file", "Choose another path"
-            )
+            raise CorruptStore(str(self.path), f"not a {schema.kind} file", "Choose another path")
         if version > schema.version:
             raise BackendError(
                 f"{self.path}: written by a newer aisys (format {version}, this one knows "
