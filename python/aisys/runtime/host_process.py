@@ -13,13 +13,12 @@ from typing import Any
 from aisys import logs
 from aisys.agent import AgentRunner, AgentSpec
 from aisys.config import Fleet, socket_path
-from aisys.errorbus import Forwarder
 from aisys.errors import AisysError, ConfigError
 from aisys.runtime.agents import agent_class, check_agents
 from aisys.runtime.internal_agents import HostAgent
 from aisys.runtime.node import Node
 from aisys.runtime.options import Options
-from aisys.runtime.places import Places, host_agent_name, load_keys, machine_agent_name
+from aisys.runtime.places import Places, host_agent_name, load_keys
 from aisys.runtime.registration import Registration
 from aisys.runtime.task_queue import open_task_queue
 from aisys.supervision import CONFIGURATION_EXIT_CODE, Channel, os_process
@@ -106,8 +105,7 @@ class HostProcess:
         began = time.monotonic()
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _loop, context: self._loop_problem(node, context))
-        forwarder = Forwarder(node.spool, send=lambda reports: self._forward(node, reports))
-        self._background.append(asyncio.create_task(forwarder.run()))
+        await node.start_forwarding()
         tasks = await open_task_queue(node, self._host)
         runners: list[AgentRunner] = []
         for name in self._agents:
@@ -127,7 +125,7 @@ class HostProcess:
         for runner in runners:
             await runner.ready()
         await tasks.start()
-        registration = Registration(node, runners, self._fleet)
+        registration = Registration(node, runners)
         self._background.append(asyncio.create_task(registration.run()))
         self._background.append(asyncio.create_task(self._tick(node, runners)))
         self._tell({"op": "ready", "agents": _describe(node, runners)})
@@ -158,9 +156,6 @@ class HostProcess:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2.0):
                 await node.close()
-
-    async def _forward(self, node: Node, reports: list[dict[str, Any]]) -> None:
-        await node.caller.call(machine_agent_name(self._machine), "ingest_errors", {"reports": reports})
 
     def _loop_problem(self, node: Node, context: dict[str, Any]) -> None:
         error = context.get("exception")

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypedDict
 
 from aisys.agent import Agent, CallOptions, Caller, method
-from aisys.errorbus import Collector
+from aisys.errorbus import Collector, Severity
 from aisys.errors import CallError
 from aisys.metrics import Registry, merge
 from aisys.runtime.places import host_agent_name
@@ -56,7 +56,6 @@ class MachineControl:
         describe: the status of the machine as JSON-like values.
         stop: begins an orderly stop.
         restart: restarts a host and returns the milliseconds it took.
-        relay: forwards reports of this machine's hosts to the other machines.
         collector: keeps error reports.
         caller: calls hosts of this machine.
         hosts: the hosts that run now.
@@ -67,7 +66,6 @@ class MachineControl:
     describe: Callable[[], dict[str, Any]]
     stop: Callable[[], None]
     restart: Callable[[str], Awaitable[int]]
-    relay: Callable[[list[dict[str, Any]]], None]
     collector: Collector
     caller: Caller
     hosts: Callable[[], list[str]]
@@ -101,30 +99,22 @@ class MachineAgent(Agent):
         return {"ms": await self._control.restart(host)}
 
     @method(timeout_s=10.0, priority=50, idempotent=True)
-    async def ingest_errors(self, reports: list[dict[str, Any]], relayed: bool = False) -> int:
-        """Keep error reports, and hand those of this machine's own hosts on to the other machines."""
-        stored = await asyncio.to_thread(self._control.collector.ingest, reports)
-        if not relayed:
-            self._control.relay(reports)
-        return stored
+    async def ingest_errors(self, reports: list[dict[str, Any]]) -> int:
+        """Keep error reports of any machine; gives the number that was new."""
+        return await self._control.collector.ingest(reports)
 
     @method(timeout_s=5.0)
     async def list_errors(
         self,
         agent: str | None = None,
         machine: str | None = None,
-        severity: str | None = None,
+        severity: Severity | None = None,
         since: float | None = None,
         limit: int = 100,
     ) -> list[dict[str, Any]]:
-        """The latest error reports that fit, newest last."""
-        found = await asyncio.to_thread(
-            self._control.collector.list,
-            agent=agent,
-            machine=machine,
-            severity=severity,
-            since=since,
-            limit=min(limit, 10_000),
+        """The latest error reports that fit, newest first."""
+        found = await self._control.collector.list(
+            agent=agent, machine=machine, severity=severity, since=since, limit=limit
         )
         return [asdict(report) for report in found]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import os
 import signal
 import socket
@@ -15,7 +14,7 @@ from typing import Any
 
 from aisys import json, logs
 from aisys.config import Fleet, control_socket
-from aisys.errorbus import Collector, Forwarder, Spool
+from aisys.errorbus import Collector
 from aisys.errors import AisysError, ConfigError
 from aisys.runtime.internal_agents import MachineAgent, MachineControl
 from aisys.runtime.log_rotation import rotate_logs
@@ -70,7 +69,7 @@ class MachineProcess:
         self._record = ProcessRecord(self._places.run(machine) / "processes.json")
         self._log = logs.get_logger("aisys.supervisor")
         self._background: list[asyncio.Task[None]] = []
-        self._relays: dict[str, Spool] = {}
+        self._metrics_server: MetricsServer | None = None
         self._launcher = ZygoteLauncher(
             machine, WARM, options.to_environment(), self._places.logs(machine) / "zygote.log"
         )
@@ -145,7 +144,6 @@ class MachineProcess:
                     describe=self._describe,
                     stop=self._stop.set,
                     restart=self._restart,
-                    relay=self._relay,
                     collector=self._collector,
                     caller=node.caller,
                     hosts=self._running_hosts,
@@ -155,15 +153,7 @@ class MachineProcess:
             )
         control_port = self._fleet.machines[self._machine].control_port
         await node.listen(control_socket(self._fleet, self._machine), [control_port])
-        self._background.append(asyncio.create_task(Forwarder(node.spool, send=self._ingest_own).run()))
-        for other in self._fleet.machines:
-            if other != self._machine:
-                spool = Spool(
-                    self._places.errors(self._machine) / f"to-{other}.spool",
-                    max_bytes=self._settings.limits.spool_bytes,
-                )
-                self._relays[other] = spool
-                self._background.append(asyncio.create_task(Forwarder(spool, send=self._sender(other)).run()))
+        await node.start_forwarding()
         self._background.append(asyncio.create_task(self._keep_house()))
         if self._settings.metrics.enabled:
             await self._serve_metrics()
@@ -187,18 +177,12 @@ class MachineProcess:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
-        with contextlib.suppress(Exception):
-            # One last attempt to keep what was reported while everything stopped.
-            await Forwarder(self._node.spool, send=self._ingest_own).flush(timeout_s=1.0)
-        server: MetricsServer | None = getattr(self, "_metrics_server", None)
-        if server is not None:
-            await server.close()
+        if self._metrics_server is not None:
+            await self._metrics_server.close()
         for runner in self._node.runners.values():
             await runner.stop(1.0)
         await self._node.close()
-        for spool in self._relays.values():
-            spool.close()
-        self._collector.close()
+        await self._collector.close()
         control_socket(self._fleet, self._machine).unlink(missing_ok=True)
         self._record.remove()
 
@@ -251,25 +235,6 @@ class MachineProcess:
             rounds += 1
             if rounds % 60 == 0:
                 await asyncio.to_thread(rotate_logs, self._places.logs(self._machine))
-
-    # -- errors ------------------------------------------------------------------------------------------------------
-
-    async def _ingest_own(self, reports: list[dict[str, Any]]) -> None:
-        await asyncio.to_thread(self._collector.ingest, reports)
-        self._relay(reports)
-
-    def _relay(self, reports: list[dict[str, Any]]) -> None:
-        for spool in self._relays.values():
-            for report in reports:
-                spool.put(report)
-
-    def _sender(self, other: str) -> Any:
-        async def send(reports: list[dict[str, Any]]) -> None:
-            await self._node.caller.call(
-                machine_agent_name(other), "ingest_errors", {"reports": reports, "relayed": True}
-            )
-
-        return send
 
     # -- what others see ---------------------------------------------------------------------------------------------
 

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aisys import logs
-from aisys.agent import Agent, AgentContext, AgentRunner, AgentTable, Caller, Dispatcher
+from aisys import logs, tracing
+from aisys.agent import Agent, AgentContext, AgentRunner, AgentTable, Caller, CallOptions, Dispatcher
 from aisys.backends import State, open_backend
 from aisys.config import Fleet, resolve_secret
-from aisys.errorbus import Reporter, Spool
-from aisys.errors import ConfigError
+from aisys.errorbus import Forwarder, Reporter, Spool
+from aisys.errors import ConfigError, Problem
+from aisys.logs.redaction import redact_text
 from aisys.messaging import Endpoint, Limits
 from aisys.messaging.keys import KeyRing
 from aisys.metrics import Registry
 from aisys.registry import RouteTable
-from aisys.runtime.places import Places, other_hosts, static_routes
+from aisys.runtime.places import Places, machine_agent_name, other_hosts, static_routes
 from aisys.tracing import SpanStore
+
+_FORWARDING = CallOptions(timeout_s=10.0, priority=200)
+
+
+def _current_trace_id() -> str:
+    trace = tracing.current()
+    return trace.trace_id.hex() if trace is not None else ""
 
 
 class Node:
@@ -62,22 +70,35 @@ class Node:
             fleet={entry.name: entry.status for entry in fleet.agents.values()},
         )
         self.spool = Spool(
-            places.errors(self.machine) / f"{self.host.partition('/')[2]}.spool",
+            places.errors(self.machine) / "spool" / host.partition("/")[2],
+            machine=self.machine,
+            host=host,
+            env=fleet.env,
+            redact=redact_text,
             max_bytes=self.settings.limits.spool_bytes,
         )
+        self._forwarders = [
+            Forwarder(self.spool, self._sender(machine), destination=machine) for machine in fleet.machines
+        ]
         self.runners: dict[str, AgentRunner] = {}
         self._states: list[State] = []
 
     def reporter(self, agent: str = "") -> Reporter:
         """Where an agent's errors go, or those of the process itself."""
-        return Reporter(
-            self.spool,
-            agent=agent,
-            machine=self.machine,
-            host=self.host,
-            env=self.fleet.env,
-            redact=logs.redact_text,
-        )
+        return Reporter(self.spool, agent=agent, trace_id=_current_trace_id)
+
+    async def start_forwarding(self) -> None:
+        """Begin to send error reports to every machine; what cannot be sent now waits in the spool."""
+        for forwarder in self._forwarders:
+            await forwarder.start()
+
+    def _sender(self, machine: str) -> Callable[[list[dict[str, Any]]], Awaitable[None]]:
+        async def send(reports: list[dict[str, Any]]) -> None:
+            await self.caller.call(
+                machine_agent_name(machine), "ingest_errors", {"reports": reports}, options=_FORWARDING
+            )
+
+        return send
 
     async def listen(self, unix_path: Path, ports: Sequence[int]) -> None:
         """Open this process to the others: on this machine, and on TCP if the fleet has other machines.
@@ -117,9 +138,13 @@ class Node:
         folder = self.places.state(self.machine) / agent
         settings = self.settings.state
         if settings.backend == "redis":
+            where = self.fleet.origin("state.backend").where
             if settings.redis_url is None:
-                raise ConfigError([])
-            backend = open_backend(resolve_secret(settings.redis_url), prefix=f"{self.fleet.name}:")
+                raise ConfigError(
+                    [Problem(where, "state.redis_url", "is not set", "Give the URL of the server, or use `file`.")]
+                )
+            url = resolve_secret(settings.redis_url, data_dir=self.places.data, where=where)
+            backend = open_backend(url, prefix=f"{self.fleet.name}:")
         else:
             backend = open_backend(settings.backend, path=folder)
         state = State(backend, agent, path=folder)
@@ -128,7 +153,8 @@ class Node:
 
     async def close(self) -> None:
         """Close what this process opened: links first, so that nothing new comes in."""
-        await self.dispatcher.close()
+        for forwarder in self._forwarders:
+            await forwarder.stop()
         await self.endpoint.close()
-        await asyncio.gather(*(state.close() for state in self._states), return_exceptions=True)
-        self.spool.close()
+        await asyncio.gather(*(state.backend.close() for state in self._states), return_exceptions=True)
+        await self.spool.close()

@@ -94,7 +94,18 @@ def make_missing_keys(fleet: Fleet, machine: str | None = None) -> None:
         return
     places = Places.of(fleet)
     for name in fleet.machines if is_simulated(fleet) else [machine] if machine else []:
-        KeyRing.create(places.keys, name)
+        ensure_keys(places, name)
+
+
+def ensure_keys(places: Places, machine: str) -> KeyRing:
+    """The key pair of a machine, made if it is missing; two processes may ask at once."""
+    if not (places.keys / f"{machine}.secret").exists():
+        try:
+            return KeyRing.create(places.keys, machine)
+        except ConfigError:
+            if not (places.keys / f"{machine}.secret").exists():
+                raise
+    return KeyRing.load(places.keys, machine)
 
 
 def load_keys(fleet: Fleet, machine: str) -> KeyRing | None:
