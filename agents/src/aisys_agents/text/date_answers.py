@@ -25,7 +25,7 @@ _TIME = re.compile(r"\b(?:what(?:'s| is)? (?:the )?time|time is it|what time|ano
 _DAY_OR_DATE = re.compile(r"\b(?:date|day|petsa|araw|when)\b")
 _UNIT = re.compile(r"\b(day|days|week|weeks|month|months|year|years|araw|linggo|buwan|taon)\b")
 _UNITS = {"araw": "day", "linggo": "week", "buwan": "month", "taon": "year"}
-_AGE = re.compile(r"\bhow old|ilang taon na\b")
+_ASKS = re.compile(r"\b(?:what|which|when|tell me|anong?|kailan|date of)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ def _moved(
 
 def _plain(named: list[tuple[date, int, int]], now: datetime, text: str) -> DateAnswer | None:
     """`What day is it?`, `What day is 2026-12-25?`, `When is Christmas?`."""
-    if named:
+    if named and _ASKS.search(text):
         day = named[0][0]
         verb = "is" if day >= now.date() else "was"
         return DateAnswer("weekday", f"{day.isoformat()} {verb} {long_date(day)}.", day.isoformat())
