@@ -1,5 +1,9 @@
 //! `aisys._native`: table of contents only.
 
+mod buffer;
+mod cell;
+mod correlation;
+mod errors;
 mod frame;
 mod info;
 mod json;
@@ -8,11 +12,15 @@ mod queue;
 
 use pyo3::prelude::*;
 
-#[pymodule]
+// The GIL is what protects `cell::GilCell`; a free-threaded interpreter turns it on when it loads this module.
+#[pymodule(gil_used = true)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     info::init(module)?;
     queue::init(module)?;
     frame::init(module)?;
+    correlation::init(module)?;
     metrics::init(module)?;
-    json::init(module)
+    json::init(module)?;
+    // The stub says what there is; a list beside it would have to be kept by hand.
+    module.delattr("__all__")
 }

@@ -15,11 +15,17 @@ __all__ = ["Bm25", "inverse_frequency", "relevance"]
 
 _K1 = 1.2
 _B = 0.75
+_PRIOR_TEXTS = 100
 
 
 def inverse_frequency(texts: int, containing: int) -> float:
-    """How telling a term is: never negative, high when few of the texts contain it."""
-    return math.log(1.0 + (max(texts, containing) - containing + 0.5) / (containing + 0.5))
+    """How telling a term is: never negative, high when few of the texts contain it.
+
+    The collection is counted as if a hundred more texts had each term once: in a handful of texts
+    a term would otherwise weigh next to nothing just because one of them has it.
+    """
+    known = max(texts, containing) + _PRIOR_TEXTS
+    return math.log(1.0 + (known - containing - 0.5) / (containing + 1.5))
 
 
 def relevance(

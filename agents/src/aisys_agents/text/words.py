@@ -68,7 +68,7 @@ def stem(word: str) -> str:
 
     It only has to bring the forms of one word together, not to give a word of the language.
     """
-    word = word.removesuffix("'s")
+    word = word.removesuffix("'s").replace("'", "")
     if len(word) <= 3 or not word.isalpha():
         return word
     if word.endswith("ies") and len(word) > 4:
