@@ -212,7 +212,7 @@ def check_current(db: sqlite3.Connection, claim: Claim) -> None:
 
 
 def renew(db: sqlite3.Connection, claim: Claim, lease_until: float) -> Renewal:
-    """Extend a lease; say whether the task is to be cancelled, or is not the claimant's any more."""
+    """Extend a lease; say whether the task is to be cancelled, or was lost."""
     row = db.execute(
         "UPDATE tasks SET lease_until = ? WHERE id = ? AND state = 'running' AND token = ? "
         "RETURNING cancelling",
@@ -318,7 +318,7 @@ def next_due(db: sqlite3.Connection) -> float | None:
 def select(db: sqlite3.Connection, where: str, values: Sequence[Any], limit: int) -> list[TaskInfo]:
     """Tasks as they are shown. `where` is ours, `values` may be anybody's."""
     rows = db.execute(f"SELECT {_INFO} FROM tasks {where} LIMIT ?", (*values, limit))  # noqa: S608
-    return [TaskInfo(*row[:11], _decoded(row[11]), _decoded(row[12])) for row in rows]
+    return [TaskInfo(*(*row[:11], _decoded(row[11]), _decoded(row[12]))) for row in rows]
 
 
 def _decoded(data: bytes | None) -> Any:
