@@ -62,7 +62,9 @@ def parse_assignments(assignments: Sequence[str], option: str) -> dict[str, Any]
     ]
     if problems:
         raise ConfigError(problems)
-    return {key: parse_value(value) for key, _, value in (text.partition("=") for text in assignments)}
+    return {
+        key: parse_value(value) for key, _, value in (text.partition("=") for text in assignments)
+    }
 
 
 def parse_value(text: str) -> Any:
@@ -92,4 +94,7 @@ def show_json(value: Any) -> None:
 
 def printable(text: str) -> str:
     """The text without control characters, which could drive the terminal; line ends and tabs stay."""
-    return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
+    return "".join(
+        char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}"
+        for char in text
+    )

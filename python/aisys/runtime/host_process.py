@@ -47,14 +47,19 @@ def warm(machine: str) -> Callable[[str, socket.socket], int]:
     return lambda host, channel: run(fleet, host, channel)
 
 
-def run(fleet: Fleet, host: str, channel: socket.socket | None, agents: Sequence[str] | None = None) -> int:
+def run(
+    fleet: Fleet, host: str, channel: socket.socket | None, agents: Sequence[str] | None = None
+) -> int:
     """Run a host until it is told to stop; gives the exit code."""
     import uvloop
 
     os_process.set_process_name(host.partition("/")[2])
     settings = fleet.settings_for(host.partition("/")[0])
     logs.configure(
-        settings.logs.level, json=settings.logs.json_lines, machine=host.partition("/")[0], host=host
+        settings.logs.level,
+        json=settings.logs.json_lines,
+        machine=host.partition("/")[0],
+        host=host,
     )
     return uvloop.run(HostProcess(fleet, host, channel, agents).run())
 
@@ -63,7 +68,11 @@ class HostProcess:
     """The life of a host: start its agents, say so, tick, drain, stop."""
 
     def __init__(
-        self, fleet: Fleet, host: str, channel: socket.socket | None, agents: Sequence[str] | None = None
+        self,
+        fleet: Fleet,
+        host: str,
+        channel: socket.socket | None,
+        agents: Sequence[str] | None = None,
     ) -> None:
         self._fleet = fleet
         self._host = host
@@ -119,7 +128,8 @@ class HostProcess:
         if isinstance(instance, HostAgent):
             instance.attach(node.metrics, node.spans)
         await node.listen(
-            socket_path(self._fleet, self._host), [self._fleet.agents[name].port for name in self._agents]
+            socket_path(self._fleet, self._host),
+            [self._fleet.agents[name].port for name in self._agents],
         )
         for runner in runners:
             await runner.start()
@@ -132,7 +142,9 @@ class HostProcess:
         self._background.append(asyncio.create_task(self._tick(node, runners)))
         self._tell({"op": "ready", "agents": _describe(node, runners)})
         self.ready.set()
-        self._log.info("ready", ms=round((time.monotonic() - began) * 1000), agents=list(self._agents))
+        self._log.info(
+            "ready", ms=round((time.monotonic() - began) * 1000), agents=list(self._agents)
+        )
 
     async def _tick(self, node: Node, runners: Sequence[AgentRunner]) -> None:
         """A sign of life from the event loop itself: a hung handler silences it."""
@@ -140,7 +152,9 @@ class HostProcess:
             due = time.monotonic() + TICK_S
             await asyncio.sleep(TICK_S)
             lag_ms = round((time.monotonic() - due) * 1000, 1)
-            self._tell({"op": "tick", "lag_ms": max(0.0, lag_ms), "agents": _describe(node, runners)})
+            self._tell(
+                {"op": "tick", "lag_ms": max(0.0, lag_ms), "agents": _describe(node, runners)}
+            )
 
     async def _end(self, node: Node) -> None:
         """Drain and stop the agents in reverse order, then close everything, within the grace period."""

@@ -29,7 +29,10 @@ class HostTaskQueue:
 
     def register(self, name: str, handler: Handler, *, retries: int, timeout_s: float) -> None:
         """Let `handler` execute the tasks called `name`; before `start`."""
-        del retries, timeout_s  # a task carries its own number of attempts; the handler keeps its own time limit
+        del (
+            retries,
+            timeout_s,
+        )  # a task carries its own number of attempts; the handler keeps its own time limit
         self._handlers[name] = handler
 
     def unregister(self, name: str) -> None:
@@ -54,7 +57,12 @@ class HostTaskQueue:
         if name not in self._handlers:
             raise Refused(f"{name}: no agent of this host runs this task now", reason="not_ready")
         receipt = await self._store.submit(
-            name, arguments, id=task_id, priority=priority, delay_s=delay_s, max_attempts=retries + 1
+            name,
+            arguments,
+            id=task_id,
+            priority=priority,
+            delay_s=delay_s,
+            max_attempts=retries + 1,
         )
         return receipt.id
 
