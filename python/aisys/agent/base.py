@@ -116,12 +116,12 @@ class Agent:
         Raises:
             Refused: with reason `unknown_agent` when the fleet has no such agent or it is only planned.
         """
-        agent, _, method = target.partition(".")
+        agent, _, method = target.rpartition(".")
         return await _context(self).caller.call(agent, method, kwargs)
 
     def stream(self, target: str, /, **kwargs: Any) -> AsyncIterator[Any]:
         """Call a streamed `Agent.method` of an agent whose class this code does not import."""
-        agent, _, method = target.partition(".")
+        agent, _, method = target.rpartition(".")
         return _context(self).caller.stream(agent, method, kwargs)
 
     def peer(self, agent: str) -> Any:
@@ -151,7 +151,9 @@ class Agent:
                 f"{self.name} has {MAX_SPAWNED} background tasks already", reason="overloaded"
             )
         task = asyncio.get_running_loop().create_task(
-            work, name=f"{self.name}:{name or work.__qualname__}", context=context.background.copy()
+            work,
+            name=f"{self.name}.{name or getattr(work, '__name__', 'spawned')}",
+            context=context.background.copy(),
         )
         spawned.add(task)
         task.add_done_callback(self._spawn_done)

@@ -11,7 +11,6 @@ import asyncio
 import contextvars
 import types
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aisys import tracing
@@ -25,25 +24,12 @@ if TYPE_CHECKING:
     from aisys.messaging import Incoming
     from aisys.metrics import Registry
 
+MAX_RUNNING = 1000
+MAX_WAITING = 10_000
+MAX_IDLE = 64
+MAX_VITAL = 100
 _VITAL = (".ping", ".health")
 _ENDED = object()
-
-
-@dataclass(frozen=True, slots=True)
-class DispatchLimits:
-    """How much one host takes on.
-
-    Attributes:
-        max_running: handlers that are suspended or running at the same time.
-        max_waiting: requests that wait for a handler; of those with a priority below the default, fewer.
-        max_idle: workers kept for the next burst.
-        max_vital: `ping` and `health` requests served at the same time, beside all other limits.
-    """
-
-    max_running: int = 1000
-    max_waiting: int = 10_000
-    max_idle: int = 64
-    max_vital: int = 100
 
 
 class _Run:
@@ -110,7 +96,9 @@ class Dispatcher:
     Args:
         table: the agents of this host.
         metrics: where waiting, running and refused requests are counted; None counts nothing.
-        limits: how much the host takes on.
+        max_running: handlers running or suspended at the same time.
+        max_waiting: requests waiting for a handler; those with less than the default priority are
+            refused sooner, from half of this on.
     """
 
     def __init__(
@@ -118,13 +106,15 @@ class Dispatcher:
         table: AgentTable,
         *,
         metrics: Registry | None = None,
-        limits: DispatchLimits | None = None,
+        max_running: int = MAX_RUNNING,
+        max_waiting: int = MAX_WAITING,
     ) -> None:
         self._table = table
-        self._limits = limits or DispatchLimits()
+        self._max_running = max_running
+        self._max_waiting = max_waiting
         self._counters = _Counters(metrics) if metrics is not None else None
         self._monotonic = table.clock.monotonic
-        self._queue: PriorityQueue[Incoming] = PriorityQueue(self._limits.max_waiting)
+        self._queue: PriorityQueue[Incoming] = PriorityQueue(max_waiting)
         self._idle: list[asyncio.Future[None]] = []
         self._workers: set[asyncio.Task[None]] = set()
         self._vital: set[asyncio.Task[None]] = set()
@@ -149,7 +139,7 @@ class Dispatcher:
                 request.fail(Refused(f"{request.target}: stopping", reason="shutting_down"))
             return
         queue = self._queue
-        room = self._limits.max_waiting // 2 - queue.qsize()
+        room = self._max_waiting // 2 - queue.qsize()
         for request in requests:
             room -= 1
             if room <= 0 and not self._has_room(request):
@@ -188,13 +178,13 @@ class Dispatcher:
 
     def _has_room(self, request: Incoming) -> bool:
         """Whether a request may wait although the queue is more than half full; answers it if not."""
-        if request.target.endswith(_VITAL) and len(self._vital) < self._limits.max_vital:
+        if request.target.endswith(_VITAL) and len(self._vital) < MAX_VITAL:
             self._begin(self._serve_alone(request), self._vital)
             return False
         # From the lowest priority up: 255 finds the queue full when it is half full, the default and better
         # ones when it is full.
         below = max(0, request.priority - 100) / 155
-        limit = int(self._limits.max_waiting * (1.0 - 0.5 * below))
+        limit = int(self._max_waiting * (1.0 - 0.5 * below))
         if self._queue.qsize() < limit:
             return True
         if self._counters is not None:
@@ -212,7 +202,7 @@ class Dispatcher:
             if not future.done():
                 future.set_result(None)
                 return
-        if len(self._workers) < self._limits.max_running:
+        if len(self._workers) < self._max_running:
             self._begin(self._work(), self._workers)
 
     def _begin(self, work: Any, group: set[asyncio.Task[None]]) -> None:
@@ -248,7 +238,7 @@ class Dispatcher:
                     self._kick()
                     return
             self._rested()
-            if len(self._idle) >= self._limits.max_idle or self._draining:
+            if len(self._idle) >= MAX_IDLE or self._draining:
                 return
             future = loop.create_future()
             self._idle.append(future)
@@ -424,9 +414,7 @@ async def _as_coroutine(work: Any) -> None:
     await work
 
 
-async def _send_items(
-    request: Incoming, method: LocalMethod, arguments: dict[str, Any]
-) -> None:
+async def _send_items(request: Incoming, method: LocalMethod, arguments: dict[str, Any]) -> None:
     """Send the items of a streamed method as the consumer takes them; a plain result is one item."""
     schema = method.spec.result
     made = method.function(**arguments)

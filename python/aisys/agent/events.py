@@ -139,7 +139,7 @@ class EventQueue:
     async def close(self) -> None:
         """Take no further events."""
         while self._subscriptions:
-            await self._subscriptions.pop().close()
+            await self._subscriptions.pop().aclose()
 
     def put(self, event: RawEvent) -> None:
         """Take an event off a link; never blocks."""

@@ -94,7 +94,7 @@ class AgentTable:
         Raises:
             Refused: there is no such agent or no such method here.
         """
-        name, _, method = target.partition(".")
+        name, _, method = target.rpartition(".")
         agent = self._agents.get(name)
         if agent is None:
             hint = did_you_mean(name, self._agents)

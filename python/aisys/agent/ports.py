@@ -52,7 +52,7 @@ class RawEvent(Protocol):
 class Subscription(Protocol):
     """An open subscription."""
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Stop the delivery."""
 
 

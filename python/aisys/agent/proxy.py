@@ -32,8 +32,10 @@ class Stream(AsyncIterator[Any]):
         return await anext(self._items)
 
     def __await__(self) -> Generator[Any, None, Stream]:
+        return self._itself().__await__()
+
+    async def _itself(self) -> Stream:
         return self
-        yield
 
     async def aclose(self) -> None:
         """Cancel what is left of the stream."""

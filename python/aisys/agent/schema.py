@@ -24,6 +24,7 @@ from aisys.agent.wire import decode_any, encode_any
 from aisys.errors import ArgumentError, ResultError
 
 _MAX_SHOWN = 60
+_make_typed_dict: Any = TypedDict  # called with names that only run time knows
 _CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 _RESULT_CONFIG = ConfigDict(arbitrary_types_allowed=True)
 
@@ -66,7 +67,7 @@ class ArgumentSchema:
             else NotRequired[parameter.annotation]
             for parameter in self.parameters
         }
-        shape = TypedDict(self.method.replace(".", "_"), fields)  # type: ignore[operator]
+        shape: Any = _make_typed_dict(self.method.replace(".", "_"), fields)
         shape.__pydantic_config__ = _CONFIG
         return _adapter(shape, self.method, None)
 

@@ -243,7 +243,7 @@ def method_spec(qualname: str, function: Callable[..., Any], options: MethodOpti
     elif typing.get_origin(returns) in _STREAMS:
         returns = typing.get_args(returns)[0]
     return MethodSpec(
-        qualname.partition(".")[2],
+        qualname.rpartition(".")[2],
         qualname,
         inspect.getdoc(function) or "",
         ArgumentSchema(qualname, parameters),

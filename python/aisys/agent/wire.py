@@ -11,6 +11,7 @@ from pydantic_core import to_jsonable_python
 
 from aisys import json
 from aisys.agent.ports import Buffer
+from aisys.messaging.payload import pack, unpack
 
 _LEAVES = (str, int, float, bool, bytes, bytearray, memoryview)
 
@@ -58,10 +59,7 @@ def encode_any(value: Any) -> tuple[bytes, list[Buffer]]:
             return json.dumps(value), []
         except json.JSONEncodeError:
             pass
-    from aisys.messaging import payload
-
-    body, attachments = payload.pack(to_plain(value))
-    return body, list(attachments)
+    return pack(to_plain(value))
 
 
 def decode_any(body: bytes, attachments: Sequence[Buffer]) -> Any:
@@ -72,6 +70,5 @@ def decode_any(body: bytes, attachments: Sequence[Buffer]) -> Any:
     """
     if not attachments:
         return json.loads(body) if body else None
-    from aisys.messaging import payload
-
-    return payload.unpack(body, attachments)
+    views = [memoryview(attachment) for attachment in attachments]
+    return unpack(body, views)

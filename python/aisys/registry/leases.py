@@ -262,9 +262,7 @@ class LeaseTable:
                 changes += self._enter(lease, LeaseState.UNKNOWN, lease.guarded_until)
         return changes
 
-    def _enter(
-        self, lease: Lease, state: LeaseState, guarded_until: float = 0.0
-    ) -> list[Change]:
+    def _enter(self, lease: Lease, state: LeaseState, guarded_until: float = 0.0) -> list[Change]:
         changed = replace(lease, state=state, guarded_until=guarded_until)
         self._leases[lease.agent] = changed
         return [Change(changed, lease.state)]

@@ -141,8 +141,8 @@ class FleetProcess:
         for supervisor in died:
             code = supervisor.process.returncode
             if not supervisor.problem and code != 0:
-                how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-                self.on_problem(f"the supervisor of {supervisor.machine} was {how}; the fleet has been stopped")
+                how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+                self.on_problem(f"the supervisor of {supervisor.machine} {how}; the fleet has been stopped")
         if any(code == 2 for code in codes):
             return 2
         return 1 if any(supervisor.process.returncode != 0 for supervisor in died) else 0

@@ -20,7 +20,7 @@ from aisys.runtime.node import Node
 from aisys.runtime.options import Options
 from aisys.runtime.places import Places, host_agent_name, load_keys
 from aisys.runtime.registration import Registration
-from aisys.runtime.task_queue import open_task_queue
+from aisys.runtime.task_queue import HostTaskQueue, open_task_queue
 from aisys.supervision import CONFIGURATION_EXIT_CODE, Channel, os_process
 
 TICK_S = 1.0
@@ -73,6 +73,7 @@ class HostProcess:
         self._channel: Channel | None = None
         self._stop = asyncio.Event()
         self._background: list[asyncio.Task[None]] = []
+        self._tasks: HostTaskQueue | None = None
         self._log = logs.get_logger(f"aisys.host.{host}")
         self.ready = asyncio.Event()
 
@@ -106,13 +107,13 @@ class HostProcess:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _loop, context: self._loop_problem(node, context))
         await node.start_forwarding()
-        tasks = await open_task_queue(node, self._host)
-        runners: list[AgentRunner] = []
-        for name in self._agents:
-            cls = agent_class(name)
-            entry = self._fleet.agents[name]
-            runners.append(node.add_agent(cls, name, entry.settings, tasks=tasks))
-        host_agent = node.add_agent(HostAgent, host_agent_name(self._host), {})
+        classes = {name: agent_class(name) for name in self._agents}
+        tasks = self._tasks = await open_task_queue(node, classes)
+        runners = [
+            node.add_agent(cls, name, self._fleet.agents[name].settings, tasks=tasks)
+            for name, cls in classes.items()
+        ]
+        host_agent = node.add_internal(HostAgent, host_agent_name(self._host))
         await host_agent.start()
         instance = host_agent.agent
         if isinstance(instance, HostAgent):
@@ -124,7 +125,8 @@ class HostProcess:
             await runner.start()
         for runner in runners:
             await runner.ready()
-        await tasks.start()
+        if tasks is not None:
+            await tasks.start()
         registration = Registration(node, runners)
         self._background.append(asyncio.create_task(registration.run()))
         self._background.append(asyncio.create_task(self._tick(node, runners)))
@@ -148,6 +150,8 @@ class HostProcess:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
                 await asyncio.gather(*(runner.drain(grace_s) for runner in runners))
+                if self._tasks is not None:
+                    await self._tasks.close(grace_s)
                 for runner in runners:
                     await runner.stop()
         for task in self._background:

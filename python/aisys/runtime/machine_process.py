@@ -135,7 +135,7 @@ class MachineProcess:
 
     async def _open(self) -> None:
         node = self._node
-        runner = node.add_agent(MachineAgent, machine_agent_name(self._machine), {})
+        runner = node.add_internal(MachineAgent, machine_agent_name(self._machine))
         await runner.start()
         agent = runner.agent
         if isinstance(agent, MachineAgent):
@@ -189,7 +189,7 @@ class MachineProcess:
     # -- hosts -------------------------------------------------------------------------------------------------------
 
     def _host_died(self, death: Death) -> None:
-        self._log.error("host died", host=death.host, pid=death.pid, signal=death.signal, exit_code=death.exit_code)
+        self._log.error("host died", died=death.host, pid=death.pid, signal=death.signal, exit_code=death.exit_code)
         self._reporter.report(
             str(death) + (f" ({death.problem})" if death.problem else ""),
             severity="high",

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from aisys import logs, tracing
-from aisys.agent import Agent, AgentContext, AgentRunner, AgentTable, Caller, CallOptions, Dispatcher
-from aisys.backends import State, open_backend
+from aisys.agent import Agent, AgentContext, AgentRunner, AgentTable, Caller, CallOptions, TaskQueue
+from aisys.agent.dispatcher import Dispatcher, DispatchLimits
+from aisys.backends import MemoryBackend, State, open_backend
 from aisys.config import Fleet, resolve_secret
 from aisys.errorbus import Forwarder, Reporter, Spool
 from aisys.errors import ConfigError, Problem
@@ -50,7 +51,9 @@ class Node:
         self.spans = SpanStore()
         self.table = AgentTable(metrics=self.metrics, spans=self.spans)
         self.dispatcher = Dispatcher(
-            self.table, metrics=self.metrics, max_waiting=self.settings.limits.max_waiting
+            self.table,
+            metrics=self.metrics,
+            limits=DispatchLimits(max_waiting=self.settings.limits.max_waiting),
         )
         self.endpoint = Endpoint(
             host=host,
@@ -113,10 +116,23 @@ class Node:
         self.endpoint.set_peers(other_hosts(self.fleet, self.host, self.keys))
 
     def add_agent(
-        self, cls: type[Agent], name: str, settings: Mapping[str, Any], *, state: State | None = None, tasks: Any = None
+        self, cls: type[Agent], name: str, settings: Mapping[str, Any], *, tasks: TaskQueue | None = None
     ) -> AgentRunner:
-        """Prepare an agent of this process; nothing of its own code runs yet."""
-        own_state = state if state is not None else self._open_state(name)
+        """Prepare an agent of the fleet; nothing of its own code runs yet."""
+        return self._prepare(cls, name, settings, self._open_state(name), tasks)
+
+    def add_internal(self, cls: type[Agent], name: str) -> AgentRunner:
+        """Prepare an agent that the runtime itself needs; it keeps nothing."""
+        return self._prepare(cls, name, {}, State(MemoryBackend(), "internal"), None)
+
+    def _prepare(
+        self,
+        cls: type[Agent],
+        name: str,
+        settings: Mapping[str, Any],
+        state: State,
+        tasks: TaskQueue | None,
+    ) -> AgentRunner:
         context = AgentContext(
             name=name,
             machine=self.machine,
@@ -125,7 +141,7 @@ class Node:
             errors=self.reporter(name),
             log=logs.get_logger(name),
             metrics=self.metrics,
-            state=own_state,
+            state=state,
             publisher=self.endpoint,
             tasks=tasks,
             settings=dict(settings),

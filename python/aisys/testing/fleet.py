@@ -11,7 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, cast
 
-from aisys import json
 from aisys.agent import (
     Agent,
     AgentContext,
@@ -23,10 +22,12 @@ from aisys.agent import (
     Proxy,
 )
 from aisys.agent.events import EventDecoder, encode_event
+from aisys.agent.wire import decode_any
 from aisys.backends import Backend, FileBackend, MemoryBackend, State
 from aisys.clock import SYSTEM_CLOCK, Clock
 from aisys.logs import get_logger
-from aisys.testing.bus import LocalBus, LocalSubscription
+from aisys.metrics import Registry
+from aisys.testing.bus import LocalBus
 from aisys.testing.errors import ErrorLog, LoggedError
 
 A = TypeVar("A", bound=Agent)
@@ -68,18 +69,21 @@ class LocalFleet:
         self._given_directory = directory
         self._clock = clock
         self._machine = machine
+        self._host = f"{machine}/test"
         self._random = random.Random(seed)  # noqa: S311 - jitter, not secrets
         fleet = dict.fromkeys(self._classes, "built") | dict.fromkeys(planned, "planned")
-        self.bus = LocalBus()
+        self.metrics = Registry()
         self.error_log = ErrorLog()
-        self.table = AgentTable(metrics=_metrics(), clock=clock)
+        self.table = AgentTable(metrics=self.metrics, clock=clock)
         self.caller = Caller(self.table, fleet=fleet)
         self._runners: dict[str, AgentRunner] = {}
+        self._bus: LocalBus | None = None
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._backend: Backend | None = None
 
     async def __aenter__(self) -> Self:
         self._backend = self._open_backend()
+        self._bus = LocalBus(self._host, self._machine)
         try:
             for name in self._classes:
                 await self._start(name)
@@ -108,6 +112,17 @@ class LocalFleet:
         return Path(self._temporary.name)
 
     @property
+    def bus(self) -> LocalBus:
+        """Where events go.
+
+        Raises:
+            RuntimeError: the fleet is not running.
+        """
+        if self._bus is None:
+            raise RuntimeError("LocalFleet is used as `async with LocalFleet(...) as fleet`")
+        return self._bus
+
+    @property
     def errors(self) -> list[LoggedError]:
         """What the agents reported, and what they raised without meaning to."""
         return self.error_log.reports
@@ -124,12 +139,12 @@ class LocalFleet:
 
     async def call(self, target: str, /, **kwargs: Any) -> Any:
         """Call `Agent.method` with arguments by name."""
-        agent, _, method = target.partition(".")
+        agent, _, method = target.rpartition(".")
         return await self.caller.call(agent, method, kwargs)
 
     def stream(self, target: str, /, **kwargs: Any) -> AsyncIterator[Any]:
         """Call a streamed `Agent.method`."""
-        agent, _, method = target.partition(".")
+        agent, _, method = target.rpartition(".")
         return self.caller.stream(agent, method, kwargs)
 
     async def publish(self, topic: str, event: Any) -> None:
@@ -143,17 +158,21 @@ class LocalFleet:
         """A list that fills with the events of a topic while the block runs."""
         heard: list[Event] = []
         decoder = EventDecoder("LocalFleet.listen", Event)
-        subscription: LocalSubscription = await self.bus.subscribe(
+        subscription = await self.bus.subscribe(
             pattern, lambda event: heard.append(decoder.decode(event))
         )
         try:
             yield heard
         finally:
-            await subscription.close()
+            await subscription.aclose()
 
     def published(self, topic: str) -> list[Any]:
         """The payloads published under a topic so far."""
-        return [json.loads(event.body) for event in self.bus.published if event.topic == topic]
+        return [
+            decode_any(event.body, event.attachments)
+            for event in self.bus.published
+            if event.topic == topic
+        ]
 
     async def settle(self) -> None:
         """Let events that are on their way be handled, as far as that needs no waiting for time or files."""
@@ -188,11 +207,11 @@ class LocalFleet:
         context = AgentContext(
             name=name,
             machine=self._machine,
-            host=f"{self._machine}/test",
+            host=self._host,
             caller=self.caller,
             errors=self.error_log.for_agent(name),
             log=get_logger(f"agent.{name}", agent=name),
-            metrics=cast("Any", _metrics()),
+            metrics=self.metrics,
             state=self._state(name),
             publisher=self.bus,
             settings=self._settings.get(name, {}),
@@ -219,6 +238,9 @@ class LocalFleet:
             await runner.drain(grace_s=1.0)
             await runner.stop()
         self._runners.clear()
+        if self._bus is not None:
+            await self._bus.endpoint.close()
+            self._bus = None
         self.table.wheel.close()
         if self._backend is not None:
             await self._backend.close()
@@ -230,7 +252,3 @@ class LocalFleet:
 
 def _name(agent: str | type[Agent]) -> str:
     return agent if isinstance(agent, str) else agent.agent_name or agent.__name__
-
-
-def _metrics() -> Any:
-    return None
