@@ -74,6 +74,7 @@ class Hello:
             raise FrameError(f"{peer} sent a greeting that cannot be read: {error}") from error
         if not all(isinstance(name, str) and 0 < len(name) <= MAX_NAME_CHARS for name in names):
             raise FrameError(f"{peer} sent a greeting without proper names")
+        host, machine, instance = names
         if type(limit) is not int or limit < MAX_HELLO_BYTES:
             raise FrameError(f"{peer} sent a greeting with an impossible frame limit")
-        return cls(*names, limit)
+        return cls(host, machine, instance, limit)

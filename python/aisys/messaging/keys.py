@@ -50,12 +50,12 @@ class KeyRing:
         Raises:
             ConfigError: the machine has a key already, or the folder is open to others.
         """
-        from zmq import curve_keypair
+        from aisys.messaging.zmq_socket import new_key_pair
 
         _check_name(directory, machine)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         _check_folder(directory)
-        public, secret = (key.decode() for key in curve_keypair())
+        public, secret = new_key_pair()
         try:
             _write(directory / f"{machine}{SECRET}", secret, 0o600)
         except FileExistsError:
