@@ -43,7 +43,8 @@ class Caller:
         table: the agents of this host.
         routes: where the others live; None where there are no others.
         remote: calls into other hosts; None where there are none.
-        fleet: every agent of the configuration by name, with its status `built` or `planned`; None when unknown.
+        fleet: every agent of the configuration by name, with its status `built` or `planned`; None
+            when unknown.
     """
 
     def __init__(
@@ -89,7 +90,8 @@ class Caller:
             spec: the method's declaration, when the caller has it.
 
         Raises:
-            Refused: not executed: no such agent or method, bad arguments, overloaded, expired, unreachable.
+            Refused: not executed: no such agent or method, bad arguments, overloaded, expired,
+                unreachable.
             Indefinite: sent, and the outcome is unknown.
         """
         local = self._table.get(agent)
@@ -107,7 +109,7 @@ class Caller:
         options: CallOptions = DEFAULT_OPTIONS,
         spec: MethodSpec | None = None,
     ) -> AsyncIterator[Any]:
-        """Call a method whose reply is streamed; leaving the loop early and closing the stream cancels it."""
+        """Call a method whose reply is streamed; closing the stream early cancels it."""
         local = self._table.get(agent)
         if local is not None:
             found = local.method(method)

@@ -1,8 +1,9 @@
 """Requests from other hosts to methods of this host's agents.
 
-Drain workers: a real task pulls waiting requests and drives each handler by `send(None)`. A handler that does not
-suspend costs no task of its own, and still has a current task, so that time-outs, task groups and cancellation work
-in it. When a handler suspends, its worker stays with it and another worker takes over the queue.
+Drain workers: a real task pulls waiting requests and drives each handler by `send(None)`. A handler
+that does not suspend costs no task of its own, and still has a current task, so that time-outs,
+task groups and cancellation work in it. When a handler suspends, its worker stays with it and
+another worker takes over the queue.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class _Counters:
 
 
 class Dispatcher:
-    """The `messaging.Service` of a host: serves requests by priority, within bounds, by their deadline.
+    """The `messaging.Service` of a host: serves requests by priority, within bounds.
 
     Args:
         table: the agents of this host.
@@ -150,7 +151,7 @@ class Dispatcher:
         self._kick()
 
     def on_cancel(self, request: Incoming) -> None:
-        """Cancel the handler of a request whose caller has gone; one that waits is dropped when its turn comes."""
+        """Cancel the handler of a caller that has gone; a waiting request is dropped later."""
         run = self._suspended.get(id(request))
         if run is not None and not run.cancelled and run.task is not None:
             run.cancelled = True
@@ -177,12 +178,12 @@ class Dispatcher:
         await asyncio.gather(*workers, return_exceptions=True)
 
     def _has_room(self, request: Incoming) -> bool:
-        """Whether a request may wait although the queue is more than half full; answers it if not."""
+        """Whether a request may wait in a queue more than half full; answers it if not."""
         if request.target.endswith(_VITAL) and len(self._vital) < MAX_VITAL:
             self._begin(self._serve_alone(request), self._vital)
             return False
-        # From the lowest priority up: 255 finds the queue full when it is half full, the default and better
-        # ones when it is full.
+        # From the lowest priority up: 255 finds the queue full when it is half full, the default
+        # and better ones when it is full.
         below = max(0, request.priority - 100) / 155
         limit = int(self._max_waiting * (1.0 - 0.5 * below))
         if self._queue.qsize() < limit:
@@ -232,8 +233,8 @@ class Dispatcher:
                     self._kick()
                 yield from self._resume(run, task, waiting_for)
                 if task.cancelling():
-                    # The handler, or something it called, cancelled this task for good: the next handler must
-                    # not get that cancellation.
+                    # The handler, or something it called, cancelled this task for good: the next
+                    # handler must not get that cancellation.
                     self._workers.discard(task)
                     self._kick()
                     return
@@ -256,7 +257,7 @@ class Dispatcher:
             yield from self._resume(run, task, waiting_for)
 
     def _open(self, request: Incoming) -> _Run | None:
-        """Check a request and prepare its handler; None when it has been answered, or needs no answer."""
+        """Check a request and prepare its handler; None when there is nothing left to do."""
         if request.cancelled:
             return None
         began = self._monotonic()
@@ -266,8 +267,7 @@ class Dispatcher:
             request.fail(error)
             return None
         try:
-            if request.deadline <= began:
-                raise Refused(f"{request.target}: expired while waiting", reason="expired")
+            _check_deadline(request, began)
             method.check_accepting()
             return _Run(request, method, self._handler(request, method), began)
         except BaseException as error:
@@ -309,7 +309,7 @@ class Dispatcher:
                 raise
 
     def _first(self, run: _Run) -> Any:
-        """Run a handler until it suspends or ends; returns what it waits for, or `_ENDED` when it ended."""
+        """Run a handler until it suspends or ends; returns what it waits for, or `_ENDED`."""
         try:
             return run.context.run(_first_step, run)
         except StopIteration as stop:
@@ -339,7 +339,7 @@ class Dispatcher:
                 except GeneratorExit:
                     coroutine.close()
                     raise
-                except BaseException as error:
+                except BaseException as error:  # noqa: BLE001 - the handler decides about it
                     waiting_for = resume(coroutine.throw, error)
                 else:
                     waiting_for = resume(coroutine.send, value)
@@ -361,7 +361,7 @@ class Dispatcher:
             run.method.agent.running -= 1
 
     def _let_go(self, run: _Run, guard: Guard, *, cancelled: bool) -> bool:
-        """Take back the cancellations this dispatcher made; say whether the deadline was one of them."""
+        """Take back the dispatcher's own cancellations; say whether the deadline was one."""
         expired = guard.settle(cancelled=cancelled)
         if run.cancelled and run.task is not None:
             run.task.uncancel()
@@ -390,7 +390,7 @@ class Dispatcher:
                 schema = method.spec.result
                 body, attachments = schema.encode(schema.validate(result))
                 request.reply(body, attachments)
-        except Exception as error:  # noqa: BLE001 - whatever keeps a result from travelling is the answer
+        except Exception as error:  # noqa: BLE001 - whatever stopped it is the answer
             self._fail(run, error)
         else:
             method.succeeded(run.began)
@@ -402,7 +402,7 @@ class Dispatcher:
             run.request.fail(error)
 
     def _rested(self) -> None:
-        """The queue is empty: settle the gauges, and let `drain` know when nothing runs any more."""
+        """The queue is empty: settle the gauges, and tell `drain` when nothing runs."""
         if self._counters is not None:
             self._counters.waiting.set(0)
             self._counters.running.set(len(self._suspended))
@@ -410,12 +410,17 @@ class Dispatcher:
             self._quiet.set_result(None)
 
 
+def _check_deadline(request: Incoming, now: float) -> None:
+    if request.deadline <= now:
+        raise Refused(f"{request.target}: expired while waiting", reason="expired")
+
+
 async def _as_coroutine(work: Any) -> None:
     await work
 
 
 async def _send_items(request: Incoming, method: LocalMethod, arguments: dict[str, Any]) -> None:
-    """Send the items of a streamed method as the consumer takes them; a plain result is one item."""
+    """Send a stream's items as the consumer takes them; a plain result is one item."""
     schema = method.spec.result
     made = method.function(**arguments)
     if not method.spec.streamed:

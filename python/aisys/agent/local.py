@@ -1,4 +1,4 @@
-"""Agents of this process, and calls into them: a direct await with the semantics of any other call."""
+"""Agents of this process, and calls into them: a direct await, otherwise like any call."""
 
 from __future__ import annotations
 
@@ -187,7 +187,8 @@ class LocalMethod:
 
         Args:
             arguments: by name, unchecked.
-            timeout_s: the time limit; without one the method's own. A shorter one of the running call holds.
+            timeout_s: the time limit; without one the method's own. A shorter one of the running
+                call holds.
 
         Raises:
             ArgumentError: the arguments do not fit.
@@ -242,7 +243,7 @@ class LocalMethod:
     async def stream(
         self, arguments: dict[str, Any], timeout_s: float | None = None
     ) -> AsyncIterator[Any]:
-        """Call a streamed method and yield its checked items; the deadline holds for the whole stream."""
+        """Call a streamed method and yield its checked items; the deadline is for all of it."""
         began = self._monotonic()
         try:
             inner, _ = self.admit(began, timeout_s)
@@ -261,7 +262,7 @@ class LocalMethod:
         self.succeeded(began)
 
     async def open_stream(self, checked: dict[str, Any], inner: CallScope) -> AsyncIterator[Any]:
-        """Start a streamed method: an async generator, or a coroutine that returns an async iterator."""
+        """Start a streamed method: a generator, or a coroutine that returns an iterator."""
         token = scope.set(inner)
         try:
             made = self.function(**checked)
@@ -345,7 +346,7 @@ def outcome_of(error: BaseException) -> str:
 
 
 def report_once(context: AgentContext, error: BaseException, *, method: str | None = None) -> None:
-    """Report an exception that nobody raised on purpose, where it first shows and not at every caller above."""
+    """Report an exception nobody raised on purpose, once and not at every caller above."""
     if isinstance(error, asyncio.CancelledError | GeneratorExit):
         return
     if isinstance(error, AisysError) and error.code != "bad_result":
@@ -398,7 +399,7 @@ def drive(
         while True:
             try:
                 value = yield waiting_for
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - the coroutine decides about it
                 waiting_for = coroutine.throw(error)
             else:
                 waiting_for = coroutine.send(value)

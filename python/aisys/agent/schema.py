@@ -1,8 +1,9 @@
 """Arguments and results held against the annotations by pydantic, and carried over a wire.
 
-One `TypeAdapter` per method, built at first use: a typed dictionary of the parameters. On the wire the arguments
-are one JSON object, which pydantic reads and checks in a single pass in Rust. Only methods whose annotations leave
-room for binary data (bytes, arrays, or no annotation at all) go through the attachment format.
+One `TypeAdapter` per method, built at first use: a typed dictionary of the parameters. On the wire
+the arguments are one JSON object, which pydantic reads and checks in a single pass in Rust. Only
+methods whose annotations leave room for binary data (bytes, arrays, or no annotation at all) go
+through the attachment format.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class ArgumentSchema:
 
     @functools.cached_property
     def adapter(self) -> TypeAdapter[dict[str, Any]]:
-        """The pydantic adapter; building one costs about a millisecond, so it waits for the first call."""
+        """The pydantic adapter; it costs a millisecond to build and waits for the first call."""
         fields = {
             parameter.name: parameter.annotation
             if parameter.required

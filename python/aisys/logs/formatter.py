@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import logging
 from typing import Any
 
@@ -13,7 +13,7 @@ from aisys.logs.redaction import redact, redact_text
 
 def record_fields(record: logging.LogRecord, static: dict[str, Any]) -> dict[str, Any]:
     """A record as JSON-like values, secrets taken out."""
-    when = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
+    when = dt.datetime.fromtimestamp(record.created, dt.UTC)
     entry: dict[str, Any] = {
         "ts": when.isoformat(timespec="milliseconds"),
         "level": record.levelname.lower(),
