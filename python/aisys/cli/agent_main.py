@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from aisys.cli.run import EXIT_USAGE, parse_assignments, say
+from aisys.cli.run import EXIT_USAGE, parse_overrides, say
 from aisys.errors import ConfigError, Problem
 
 
@@ -40,7 +40,7 @@ def _run(given: argparse.Namespace) -> int:
     from aisys.runtime.places import make_missing_keys
     from aisys.runtime.preflight import check_agent_port
 
-    options = Options(given.config, given.env, parse_assignments(given.set, "--set"))
+    options = Options(given.config, given.env, parse_overrides(given.set))
     os.environ.update(options.to_environment())
     fleet = options.load()
     entry = fleet.agents.get(given.name)

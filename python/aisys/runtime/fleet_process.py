@@ -219,6 +219,10 @@ def main(arguments: list[str] | None = None) -> int:
         with contextlib.suppress(OSError):
             notify.send(json.dumps(packet))
 
+    def problem(text: str) -> None:
+        sys.stderr.write(f"aisys: {text}\n")
+        tell({"op": "problem", "problem": text})
+
     def ready(summary: dict[str, Any]) -> None:
         tell({"op": "ready", "summary": summary})
         notify.close()
@@ -227,7 +231,7 @@ def main(arguments: list[str] | None = None) -> int:
         Options.from_environment(),
         options.machines,
         on_ready=ready,
-        on_problem=lambda problem: tell({"op": "problem", "problem": problem}),
+        on_problem=problem,
     )
     return asyncio.run(fleet.run())
 
