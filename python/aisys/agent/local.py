@@ -8,7 +8,7 @@ import types
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
-from aisys import tracing
+from aisys import logs, tracing
 from aisys.agent.scope import CallScope, current_scope, scope
 from aisys.agent.spec import AgentSpec, MethodSpec
 from aisys.agent.suggest import did_you_mean
@@ -54,6 +54,7 @@ class AgentTable:
         clock: Clock = SYSTEM_CLOCK,
         spans: tracing.SpanStore = tracing.DEFAULT_SPANS,
     ) -> None:
+        logs.set_context(_log_fields)
         self.clock = clock
         self.spans = spans
         self.wheel = DeadlineWheel(clock)
@@ -102,6 +103,11 @@ class AgentTable:
                 f"{target}: this host has no agent {name!r}{hint}", reason="unknown_agent"
             )
         return agent.method(method)
+
+
+def _log_fields() -> dict[str, Any]:
+    trace = tracing.current()
+    return {} if trace is None else {"trace_id": trace.trace_id.hex()}
 
 
 class LocalAgent:
