@@ -37,34 +37,38 @@ class _Run:
     """One request that is being served."""
 
     __slots__ = (
+        "arguments",
         "began",
         "cancelled",
         "context",
         "coroutine",
-        "guard",
-        "make",
         "method",
         "request",
         "scope",
         "task",
         "trace",
+        "wrap",
     )
 
     def __init__(
-        self, request: Incoming, method: LocalMethod, make: Callable[[], Any], began: float
+        self,
+        request: Incoming,
+        method: LocalMethod,
+        arguments: dict[str, Any],
+        wrap: Callable[[Incoming, LocalMethod, dict[str, Any]], Any] | None,
+        deadline: float,
+        began: float,
     ) -> None:
         self.request = request
         self.method = method
-        self.make = make
+        self.arguments = arguments
+        self.wrap = wrap
         self.began = began
-        self.scope = CallScope(request.deadline, method.context)
-        self.context = method.context.background.copy()
+        self.scope = CallScope(deadline, method.context)
         trace = request.trace
         self.trace = (
             tracing.TraceContext.from_bytes(trace, request.sampled) if trace is not None else None
         )
-        self.coroutine: Any = None
-        self.guard: Guard | None = None
         self.task: asyncio.Task[None] | None = None
         self.cancelled = False
 
@@ -74,7 +78,10 @@ def _first_step(run: _Run) -> Any:
     scope.set(run.scope)
     if run.trace is not None:
         tracing.use(run.trace)
-    run.coroutine = coroutine = run.make()
+    if run.wrap is None:
+        run.coroutine = coroutine = run.method.function(**run.arguments)
+    else:
+        run.coroutine = coroutine = run.wrap(run.request, run.method, run.arguments)
     return coroutine.send(None)
 
 
@@ -267,26 +274,25 @@ class Dispatcher:
             request.fail(error)
             return None
         try:
-            _check_deadline(request, began)
+            deadline = request.deadline
+            if deadline <= began:
+                raise _expired(request)
             method.check_accepting()
-            return _Run(request, method, self._handler(request, method), began)
+            spec = method.spec
+            streaming = request.streaming
+            if spec.streamed and not streaming:
+                raise _streamed(spec.qualname)
+            arguments = spec.arguments.decode(request.body, request.attachments)
+            wrap = _send_items if streaming else None
+            if request.sampled and request.trace is not None:
+                wrap = self._traced
+            return _Run(request, method, arguments, wrap, deadline, began)
         except BaseException as error:
             method.failed(error, began)
             request.fail(error)
             if not isinstance(error, Exception):
                 raise
             return None
-
-    def _handler(self, request: Incoming, method: LocalMethod) -> Callable[[], Any]:
-        spec = method.spec
-        if spec.streamed and not request.streaming:
-            raise Refused(f"{spec.qualname} is streamed: iterate over it", reason="bad_argument")
-        arguments = spec.arguments.decode(request.body, request.attachments)
-        if request.sampled and request.trace is not None:
-            return lambda: self._traced(request, method, arguments)
-        if request.streaming:
-            return lambda: _send_items(request, method, arguments)
-        return lambda: method.function(**arguments)
 
     async def _traced(
         self, request: Incoming, method: LocalMethod, arguments: dict[str, Any]
@@ -311,7 +317,8 @@ class Dispatcher:
     def _first(self, run: _Run) -> Any:
         """Run a handler until it suspends or ends; returns what it waits for, or `_ENDED`."""
         try:
-            return run.context.run(_first_step, run)
+            run.context = context = run.method.context.background.copy()
+            return context.run(_first_step, run)
         except StopIteration as stop:
             self._finish(run, stop.value)
         except BaseException as error:
@@ -329,7 +336,7 @@ class Dispatcher:
         run.task = task
         run.method.agent.running += 1
         wheel = self._table.wheel
-        run.guard = guard = wheel.arm(run.request.deadline, task)
+        guard = wheel.arm(run.scope.deadline, task)
         resume = run.context.run
         coroutine = run.coroutine
         try:
@@ -384,12 +391,16 @@ class Dispatcher:
         request = run.request
         method = run.method
         try:
-            if request.streaming:
+            if run.wrap is not None and request.streaming:
                 request.end()
             else:
                 schema = method.spec.result
-                body, attachments = schema.encode(schema.validate(result))
-                request.reply(body, attachments)
+                write_json = schema.write_json
+                result = schema.validate(result)
+                if write_json is not None:
+                    request.reply(write_json(result))
+                else:
+                    request.reply(*schema.encode(result))
         except Exception as error:  # noqa: BLE001 - whatever stopped it is the answer
             self._fail(run, error)
         else:
@@ -410,9 +421,12 @@ class Dispatcher:
             self._quiet.set_result(None)
 
 
-def _check_deadline(request: Incoming, now: float) -> None:
-    if request.deadline <= now:
-        raise Refused(f"{request.target}: expired while waiting", reason="expired")
+def _expired(request: Incoming) -> Refused:
+    return Refused(f"{request.target}: expired while waiting", reason="expired")
+
+
+def _streamed(qualname: str) -> Refused:
+    return Refused(f"{qualname} is streamed: iterate over it", reason="bad_argument")
 
 
 async def _as_coroutine(work: Any) -> None:
