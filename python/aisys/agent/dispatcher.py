@@ -56,7 +56,6 @@ class _Run:
         method: LocalMethod,
         arguments: dict[str, Any],
         wrap: Callable[[Incoming, LocalMethod, dict[str, Any]], Any] | None,
-        deadline: float,
         began: float,
     ) -> None:
         self.request = request
@@ -64,7 +63,7 @@ class _Run:
         self.arguments = arguments
         self.wrap = wrap
         self.began = began
-        self.scope = CallScope(deadline, method.context)
+        self.scope = CallScope(request.deadline, method.context)
         trace = request.trace
         self.trace = (
             tracing.TraceContext.from_bytes(trace, request.sampled) if trace is not None else None
@@ -274,19 +273,13 @@ class Dispatcher:
             request.fail(error)
             return None
         try:
-            deadline = request.deadline
-            if deadline <= began:
-                raise _expired(request)
-            method.check_accepting()
-            spec = method.spec
             streaming = request.streaming
-            if spec.streamed and not streaming:
-                raise _streamed(spec.qualname)
-            arguments = spec.arguments.decode(request.body, request.attachments)
+            _admit(request, method, began, streaming)
+            arguments = method.spec.arguments.decode(request.body, request.attachments)
             wrap = _send_items if streaming else None
             if request.sampled and request.trace is not None:
                 wrap = self._traced
-            return _Run(request, method, arguments, wrap, deadline, began)
+            return _Run(request, method, arguments, wrap, began)
         except BaseException as error:
             method.failed(error, began)
             request.fail(error)
@@ -421,12 +414,18 @@ class Dispatcher:
             self._quiet.set_result(None)
 
 
-def _expired(request: Incoming) -> Refused:
-    return Refused(f"{request.target}: expired while waiting", reason="expired")
+def _admit(request: Incoming, method: LocalMethod, now: float, streaming: bool) -> None:
+    """Refuse what must not start.
 
-
-def _streamed(qualname: str) -> Refused:
-    return Refused(f"{qualname} is streamed: iterate over it", reason="bad_argument")
+    Raises:
+        Refused: it expired while it waited, the agent takes no work, or it asks for the wrong kind
+            of reply.
+    """
+    if request.deadline <= now:
+        raise Refused(f"{request.target}: expired while waiting", reason="expired")
+    method.check_accepting()
+    if method.spec.streamed and not streaming:
+        raise Refused(f"{request.target} is streamed: iterate over it", reason="bad_argument")
 
 
 async def _as_coroutine(work: Any) -> None:
