@@ -17,7 +17,9 @@ TRANSPORT_MODULES_MAX = 4
 
 def _rows() -> dict[str, int]:
     """Package to row, from the table in the documentation."""
-    table = re.findall(r"^\| (\d) \| ([^|]+) \|", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE)
+    table = re.findall(
+        r"^\| (\d) \| ([^|]+) \|", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE
+    )
     return {name: int(row) for row, names in table for name in re.findall(r"`(\w+)`", names)}
 
 
@@ -69,7 +71,12 @@ def test_packages_import_from_lower_rows_only() -> None:
             continue
         for module, line in _imports(path):
             parts = module.split(".")
-            if parts[0] != "aisys" or len(parts) < 2 or parts[1] in (package, "_native") or parts[1] not in rows:
+            if (
+                parts[0] != "aisys"
+                or len(parts) < 2
+                or parts[1] in (package, "_native")
+                or parts[1] not in rows
+            ):
                 continue
             if rows[parts[1]] >= rows[package] and (package, parts[1]) != ("tasks", "backends"):
                 wrong.append(f"{path.relative_to(ROOT)}:{line} imports {module}")
@@ -97,7 +104,11 @@ def test_the_extension_is_reached_through_its_faces() -> None:
         name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
         if any(name == face or name.startswith(f"{face}.") for face in NATIVE_FACES):
             continue
-        wrong += [f"{name}:{line}" for module, line in _imports(path) if module.startswith("aisys._native")]
+        wrong += [
+            f"{name}:{line}"
+            for module, line in _imports(path)
+            if module.startswith("aisys._native")
+        ]
 
     assert wrong == []
 

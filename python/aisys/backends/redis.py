@@ -247,8 +247,10 @@ class RedisBackend(Backend):
             await self._connections().release(connection)
         if check:
             for reply in replies:
-                if isinstance(reply, Exception):
-                    raise self._explain_reply(reply)
+                # EXEC gives a list, in which each command of the transaction has its reply.
+                for part in reply if isinstance(reply, list) else (reply,):
+                    if isinstance(part, Exception):
+                        raise self._explain_reply(part)
         return replies
 
     def _connections(self) -> BlockingConnectionPool:

@@ -164,10 +164,13 @@ class ClientLink(Link):
             except (FrameError, ValueError, OverflowError) as error:
                 self._unsendable(call, error)
                 return call
-            if not self._flush_scheduled:
+            if len(self._calls) == 1:
+                # Nothing else is under way: waiting for company would only add a turn of the loop.
+                self._flush()
+            elif not self._flush_scheduled:
                 self._flush_scheduled = True
                 self._call_soon(self._flush_turn)
-            if self._pending > self._batch_bytes:
+            elif self._pending > self._batch_bytes:
                 self._flush()
         else:
             self._admit(call, body, attachments, priority, trace, flags)
@@ -406,7 +409,8 @@ class ClientLink(Link):
     async def wait_confirmed(self, version: int, first_attempt_s: float) -> None:
         """Return when the peer has confirmed the interest of `version`, or is not connected."""
         if not self._ready:
-            # The first attempt of a new link is waited for: who subscribes at start-up must not miss events.
+            # The first attempt of a new link is waited for: who subscribes at start-up must not
+            # miss events.
             await asyncio.wait((self._settled,), timeout=first_attempt_s)
         if self._ready and self._confirmed < version:
             future = self._context.loop.create_future()

@@ -1,8 +1,8 @@
 """One timer for the deadlines of all calls of a link.
 
-A timer per call costs more than the call: 100,000 calls a second with 30 s to live would hold three million timer
-handles. Here a deadline is an integer in a bucket of 1/64 s; what was answered long before stays behind as that
-integer and is swept away when it outnumbers the living.
+A timer per call costs more than the call: 100,000 calls a second with 30 s to live would hold three
+million timer handles. Here a deadline is an integer in a bucket of 1/64 s; what was answered long
+before stays behind as that integer and is swept away when it outnumbers the living.
 """
 
 from __future__ import annotations
@@ -93,7 +93,8 @@ class DeadlineWheel:
             entries += len(bucket)
             if not bucket:
                 del self._buckets[tick]
-        # Without the empty ticks the heap would grow by 64 a second for as long as the longest deadline.
+        # Without the empty ticks the heap would grow by 64 a second for as long as the longest
+        # deadline.
         self._ticks = sorted(self._buckets)
         self._entries = entries
         self._sweep_at = 2 * entries + SWEEP_ABOVE

@@ -68,17 +68,13 @@ class Hello:
             )
         try:
             document = json.loads(body[1:])
-            hello = cls(
-                document["host"],
-                document["machine"],
-                document["instance"],
-                document["max_frame_bytes"],
-            )
+            names = [document[name] for name in ("host", "machine", "instance")]
+            limit = document["max_frame_bytes"]
         except (ValueError, KeyError, TypeError) as error:
             raise FrameError(f"{peer} sent a greeting that cannot be read: {error}") from error
-        names = (hello.host, hello.machine, hello.instance)
         if not all(isinstance(name, str) and 0 < len(name) <= MAX_NAME_CHARS for name in names):
             raise FrameError(f"{peer} sent a greeting without proper names")
-        if not isinstance(hello.max_frame_bytes, int) or hello.max_frame_bytes < MAX_HELLO_BYTES:
+        host, machine, instance = names
+        if type(limit) is not int or limit < MAX_HELLO_BYTES:
             raise FrameError(f"{peer} sent a greeting with an impossible frame limit")
-        return hello
+        return cls(host, machine, instance, limit)

@@ -24,7 +24,8 @@ Z85 = frozenset(
 class KeyRing:
     """This machine's secret key and the public keys of all machines that may connect.
 
-    A public key file in the folder admits its machine; removing the file revokes it, which `refresh` notices.
+    A public key file in the folder admits its machine; removing the file revokes it, which
+    `refresh` notices.
 
     Attributes:
         machine: the machine this ring belongs to.
@@ -49,12 +50,12 @@ class KeyRing:
         Raises:
             ConfigError: the machine has a key already, or the folder is open to others.
         """
-        from zmq import curve_keypair
+        from aisys.messaging.zmq_socket import new_key_pair
 
         _check_name(directory, machine)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         _check_folder(directory)
-        public, secret = (key.decode() for key in curve_keypair())
+        public, secret = new_key_pair()
         try:
             _write(directory / f"{machine}{SECRET}", secret, 0o600)
         except FileExistsError:
@@ -72,7 +73,8 @@ class KeyRing:
         """Read the keys.
 
         Raises:
-            ConfigError: a file is missing, malformed, or readable by others; it names the command to run.
+            ConfigError: a file is missing, malformed, or readable by others; it names the command
+                to run.
         """
         _check_name(directory, machine)
         _check_folder(directory)
@@ -118,7 +120,8 @@ class KeyRing:
         """Look for added and removed public keys; cheap when nothing changed.
 
         Returns:
-            Whether the keys have changed. A folder that cannot be read, or a malformed file in it, admits nobody.
+            Whether the keys have changed. A folder that cannot be read, or a malformed file in it,
+            admits nobody.
         """
         state = self._state()
         if state == self._seen:

@@ -198,7 +198,8 @@ class Link:
         stats = self._stats
         stats.frames_in.inc(len(frames))
         stats.bytes_in.inc(len(data))
-        # Replies made while the batch is handled leave with its end, without another turn of the loop.
+        # Replies made while the batch is handled leave with its end, without another turn of the
+        # loop.
         scheduled = self._flush_scheduled
         self._flush_scheduled = True
         try:
@@ -228,7 +229,8 @@ class Link:
     # --- liveness
 
     def beat(self, sends: bool, misses: int) -> None:
-        """Half a heartbeat has passed: see whether the peer lives; `sends` is true every other time.
+        """Half a heartbeat has passed: see whether the peer lives; `sends` is true every other
+        time.
 
         Args:
             sends: whether a heartbeat is due.

@@ -25,7 +25,8 @@ def check_pattern(pattern: str) -> None:
     """See that `pattern` can be subscribed to.
 
     Raises:
-        ValueError: it is empty, too long, or has an empty word or a wildcard that is only part of a word.
+        ValueError: it is empty, too long, or has an empty word or a wildcard that is only part of a
+            word.
     """
     words = _check(pattern, "pattern")
     for word in words:

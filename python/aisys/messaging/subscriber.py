@@ -43,8 +43,8 @@ class Position:
 class Subscriber:
     """The subscriptions of an endpoint.
 
-    Each pattern is asked for once per link, however many local subscriptions share it, and each event arrives
-    once and is handed to every subscription that it fits.
+    Each pattern is asked for once per link, however many local subscriptions share it, and each
+    event arrives once and is handed to every subscription that it fits.
     """
 
     __slots__ = (
@@ -174,7 +174,8 @@ class Subscriber:
         self._report(gap)
 
     def _report(self, gap: Gap) -> None:
-        # Which subscription the lost events would have reached cannot be known here: all hear of it.
+        # Which subscription the lost events would have reached cannot be known here: all hear of
+        # it.
         for subscription in self._subscriptions:
             subscription.put(gap)
 

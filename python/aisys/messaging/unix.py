@@ -201,7 +201,8 @@ class UnixListener:
         """Listen.
 
         Raises:
-            ConfigError: the path is too long, its folder is open to others, or a live process listens there.
+            ConfigError: the path is too long, its folder is open to others, or a live process
+                listens there.
         """
         _check_path(self._path)
         _private_folder(self._path.parent)
@@ -230,7 +231,8 @@ class UnixListener:
         self._release()
 
     def _release(self) -> None:
-        # The lock file stays: removing it would let two processes hold locks on two files of one name.
+        # The lock file stays: removing it would let two processes hold locks on two files of one
+        # name.
         lock, self._lock = self._lock, None
         if lock is not None:
             lock.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import ConfigDict, Field
@@ -413,9 +414,7 @@ class MemoryClient(Agent):
 
     async def _deliver_deletions(self) -> None:
         for memory_id in self._buffer.forgotten:
-            await self._ask(
-                lambda store, memory_id=memory_id: store.delete_memory(memory_id), probing=True
-            )
+            await self._ask(partial(_delete, memory_id), probing=True)
             await self._buffer.deleted(memory_id)
 
     async def _ask(
@@ -469,3 +468,7 @@ class MemoryClient(Agent):
             stored=stored,
         )
         await self.publish("memory.changed", event)
+
+
+def _delete(memory_id: str, store: MemoryOrchestratorService) -> Awaitable[Deleted]:
+    return store.delete_memory(memory_id)
