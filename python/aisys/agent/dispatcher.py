@@ -36,6 +36,9 @@ _ENDED = object()
 class _Run:
     """One request that is being served."""
 
+    context: contextvars.Context
+    coroutine: Any
+
     __slots__ = (
         "arguments",
         "began",

@@ -110,7 +110,7 @@ def test_a_clean_stop_is_gone_at_once() -> None:
 
 
 def test_mass_silence_is_taken_for_the_registrys_own_fault() -> None:
-    """When most expire at once they are kept as unknown, and go down after five more silent beats."""
+    """When most expire at once they become unknown, and go down after five more silent beats."""
     clock = VirtualClock()
     table = table_with(clock, "A", "B", "C", "D", "E")
     beat(clock, table, "E")
