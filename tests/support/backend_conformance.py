@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from support.waiting import eventually
 
 from aisys.backends import Backend, BackendError, WrongKind
+from support.waiting import eventually
 
 AWKWARD_KEYS = ["a", "ключ", "a b\n", "a\x00b", "*", "a[b]?", "\\", "%_", "{x}", "k" * 1024]
 
