@@ -139,14 +139,14 @@ class HostProcess:
             await tasks.start()
         registration = Registration(node, runners)
         self._background.append(asyncio.create_task(registration.run()))
-        self._background.append(asyncio.create_task(self._tick(node, runners)))
+        self._background.append(asyncio.create_task(self._tick(runners)))
         self._tell({"op": "ready", "agents": _describe(runners)})
         self.ready.set()
         self._log.info(
             "ready", ms=round((time.monotonic() - began) * 1000), agents=list(self._agents)
         )
 
-    async def _tick(self, node: Node, runners: Sequence[AgentRunner]) -> None:
+    async def _tick(self, runners: Sequence[AgentRunner]) -> None:
         """A sign of life from the event loop itself: a hung handler silences it."""
         while True:
             due = time.monotonic() + TICK_S
