@@ -15,7 +15,11 @@ HELPERS = {
 def _sleeps(path: Path) -> list[int]:
     found = []
     for node in ast.walk(ast.parse(path.read_text())):
-        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "sleep"):
+        if not (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr == "sleep"
+        ):
             continue
         owner = node.func.value
         if not (isinstance(owner, ast.Name) and owner.id in ("time", "asyncio")):

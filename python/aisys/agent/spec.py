@@ -206,7 +206,7 @@ def _read(cls: type[Agent]) -> AgentSpec:
 
 
 def _members(cls: type) -> Iterator[tuple[str, Any]]:
-    """Attributes of the class as written, each name once, in the order of definition, base classes first."""
+    """Functions of the class, each name once, in order of definition, bases first."""
     names = dict.fromkeys(
         name
         for base in reversed(cls.__mro__)
@@ -243,7 +243,7 @@ def method_spec(qualname: str, function: Callable[..., Any], options: MethodOpti
     elif typing.get_origin(returns) in _STREAMS:
         returns = typing.get_args(returns)[0]
     return MethodSpec(
-        qualname.partition(".")[2],
+        qualname.rpartition(".")[2],
         qualname,
         inspect.getdoc(function) or "",
         ArgumentSchema(qualname, parameters),
@@ -294,7 +294,7 @@ def _injections(cls: type[Agent]) -> Iterator[Injection]:
     seen: set[str] = set()
     for base in cls.__mro__:
         module = sys.modules.get(base.__module__)
-        for attribute, annotation in base.__dict__.get("__annotations__", {}).items():
+        for attribute, annotation in inspect.get_annotations(base).items():
             if attribute in seen or attribute.startswith("__"):
                 continue
             seen.add(attribute)
@@ -324,7 +324,8 @@ def _resolve(annotation: Any, module: Mapping[str, Any], own: Mapping[str, Any])
     if not isinstance(annotation, str):
         return annotation
     try:
-        # The author's own source text, evaluated as typing.get_type_hints would, but one annotation at a time.
+        # The author's own source text, evaluated as typing.get_type_hints would, but one annotation
+        # at a time.
         return eval(annotation, dict(module), _AgentNames(own, module))  # noqa: S307
     except (NameError, AttributeError, TypeError):
         return (

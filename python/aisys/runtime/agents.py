@@ -49,7 +49,10 @@ def agent_class(name: str) -> type[Agent]:
 def check_agents(fleet: Fleet, machine: str) -> list[Problem]:
     """Problems of the built agents of a machine: class not found, or settings that their Config refuses."""
     return [
-        problem for entry in fleet.machine_agents(machine) if entry.built for problem in check_agent(fleet, entry)
+        problem
+        for entry in fleet.machine_agents(machine)
+        if entry.built
+        for problem in check_agent(fleet, entry)
     ]
 
 

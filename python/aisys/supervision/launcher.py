@@ -133,11 +133,15 @@ class ZygoteLauncher:
             async with asyncio.timeout(self.start_timeout_s):
                 await self._ready.wait()
         except TimeoutError as error:
-            raise LaunchError(f"the zygote was not warm after {self.start_timeout_s} s: see {self.log_path}") from error
+            raise LaunchError(
+                f"the zygote was not warm after {self.start_timeout_s} s: see {self.log_path}"
+            ) from error
         if self._refusal:
             raise WarmUpRefused(self._refusal)
         if self._process.poll() is not None:
-            raise LaunchError(f"the zygote ended with {self._process.returncode}: see {self.log_path}")
+            raise LaunchError(
+                f"the zygote ended with {self._process.returncode}: see {self.log_path}"
+            )
 
     async def launch(self, host: str, log_path: Path) -> Launched:
         """Fork a host.

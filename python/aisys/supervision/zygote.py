@@ -141,7 +141,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="aisys-zygote")
     parser.add_argument("--control-fd", type=int, required=True)
     parser.add_argument("--parent", type=int, required=True)
-    parser.add_argument("--warm", required=True, help="module:function(machine) that imports and returns the host main")
+    parser.add_argument(
+        "--warm",
+        required=True,
+        help="module:function(machine) that imports and returns the host main",
+    )
     parser.add_argument("--machine", required=True)
     options = parser.parse_args(arguments)
     os_process.die_with_parent(options.parent)
