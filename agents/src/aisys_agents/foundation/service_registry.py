@@ -240,7 +240,7 @@ class ServiceRegistry(Agent):
 
     @method(timeout_s=5, idempotent=True)
     async def remove_agent(self, agent: Name, lease_id: str) -> LeaseRemoved:
-        """Take an agent out that has stopped cleanly; another lease than its own removes nothing."""
+        """Take an agent out that has stopped cleanly; a lease not its own removes nothing."""
         known = self._table.get(agent)
         if known is None or known.instance_id != lease_id:
             return LeaseRemoved(removed=False)
