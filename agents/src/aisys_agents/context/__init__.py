@@ -1,0 +1,1 @@
+"""What matters now, and what follows from what is remembered."""

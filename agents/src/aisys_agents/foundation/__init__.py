@@ -1,0 +1,1 @@
+"""What every other agent stands on: addresses, requests, models."""

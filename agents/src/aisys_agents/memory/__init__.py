@@ -1,0 +1,1 @@
+"""What the fleet remembers, and for how long."""

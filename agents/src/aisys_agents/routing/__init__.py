@@ -1,0 +1,1 @@
+"""Deciding how and where a question is answered."""

@@ -1,0 +1,1 @@
+"""Rules and exact computation over text; no state, no I/O."""

@@ -1,0 +1,176 @@
+"""The command line's own end of the links: calls agents and supervisors by name."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from aisys.config import Fleet
+from aisys.errors import ConfigError, Refused, Unreachable
+from aisys.messaging import Address, Endpoint, Incoming, payload
+from aisys.registry import Route
+from aisys.runtime.options import Options
+from aisys.runtime.places import load_keys, machine_address, machine_agent_name, static_routes
+from aisys.tracing import TraceContext
+
+T = TypeVar("T")
+
+
+class _NoService:
+    """The command line answers nobody."""
+
+    def on_requests(self, requests: list[Incoming]) -> None:
+        for request in requests:
+            request.fail(Refused("the command line has no methods", reason="unknown_agent"))
+
+    def on_cancel(self, request: Incoming) -> None:
+        """There is nothing to cancel."""
+
+
+class FleetClient:
+    """Calls into a running fleet from outside it."""
+
+    def __init__(self, fleet: Fleet, endpoint: Endpoint, routes: Mapping[str, Route], machine: str) -> None:
+        self.fleet = fleet
+        self.endpoint = endpoint
+        self._routes = routes
+        self._machine = machine
+
+    async def call(
+        self,
+        target: str,
+        arguments: Mapping[str, Any],
+        *,
+        timeout_s: float = 30.0,
+        trace: TraceContext | None = None,
+    ) -> Any:
+        """Call `Agent.method` and return its result as plain values.
+
+        Raises:
+            Refused: there is no such agent or method, an argument does not fit, or it cannot be reached.
+            CallError: it ended otherwise than by its result.
+        """
+        body, attachments = payload.pack(dict(arguments))
+        reply = await self.endpoint.call(
+            self._address(target),
+            target,
+            body,
+            attachments=attachments,
+            timeout_s=timeout_s,
+            trace=trace.to_bytes() if trace else None,
+            sampled=trace is not None,
+        )
+        return payload.unpack(reply.body, reply.attachments)
+
+    async def stream(
+        self, target: str, arguments: Mapping[str, Any], *, timeout_s: float, trace: TraceContext | None = None
+    ) -> AsyncIterator[Any]:
+        """Call a method whose reply is streamed."""
+        body, attachments = payload.pack(dict(arguments))
+        items = self.endpoint.stream(
+            self._address(target),
+            target,
+            body,
+            attachments=attachments,
+            timeout_s=timeout_s,
+            trace=trace.to_bytes() if trace else None,
+            sampled=trace is not None,
+        )
+        async for item in items:
+            yield payload.unpack(item.body, item.attachments)
+
+    async def machine(self, machine: str, method: str, *, timeout_s: float = 5.0, **arguments: Any) -> Any:
+        """Call a machine's supervisor."""
+        return await self.call(f"{machine_agent_name(machine)}.{method}", arguments, timeout_s=timeout_s)
+
+    async def each_machine(
+        self, method: str, *, timeout_s: float = 3.0, **arguments: Any
+    ) -> tuple[dict[str, Any], dict[str, str]]:
+        """Call every machine's supervisor; gives the results, and for those out of reach the reason."""
+        names = list(self.fleet.machines)
+        replies = await asyncio.gather(
+            *(self.machine(name, method, timeout_s=timeout_s, **arguments) for name in names), return_exceptions=True
+        )
+        found: dict[str, Any] = {}
+        missing: dict[str, str] = {}
+        for name, reply in zip(names, replies, strict=True):
+            if isinstance(reply, BaseException):
+                missing[name] = str(reply)
+            else:
+                found[name] = reply
+        return found, missing
+
+    def watch_hosts(self) -> None:
+        """Ask every host for the events that are subscribed to."""
+        addresses = {route.host: self._local(route.address) for route in self._routes.values()}
+        self.endpoint.set_peers(addresses.values())
+
+    def _address(self, target: str) -> Address:
+        agent, dot, method = target.rpartition(".")
+        if not dot or not method:
+            raise Refused(f"{target!r} is not of the form Agent.method", reason="unknown_method")
+        route = self._routes.get(agent)
+        if route is not None:
+            return self._local(route.address)
+        entry = self.fleet.agents.get(agent)
+        if entry is not None:
+            raise Refused(f"{agent} is planned but not built yet", reason="unknown_agent")
+        raise Refused(f"there is no agent {agent!r}; `aisys status` lists them", reason="unknown_agent")
+
+    def _local(self, address: Address) -> Address:
+        """Use the unix socket of a machine that is simulated on this computer."""
+        if address.unix_path and Path(address.unix_path).exists():
+            return replace(address, machine=self._machine)
+        return address
+
+
+@asynccontextmanager
+async def connect(options: Options) -> AsyncIterator[FleetClient]:
+    """A client of the fleet that the configuration describes.
+
+    Raises:
+        ConfigError: the configuration cannot be used.
+        Unreachable: no machine of the fleet runs on this computer.
+    """
+    fleet = options.load()
+    machine = local_machine(fleet)
+    try:
+        keys = load_keys(fleet, machine)
+    except ConfigError:
+        # Unix sockets need none; only machines on other computers are out of reach then.
+        keys = None
+    endpoint = Endpoint(host=f"{machine}/cli-{os.getpid()}", machine=machine, service=_NoService(), keys=keys)
+    try:
+        yield FleetClient(fleet, endpoint, static_routes(fleet, keys), machine)
+    finally:
+        await endpoint.close(grace_s=0.2)
+
+
+def local_machine(fleet: Fleet) -> str:
+    """The machine whose supervisor listens on this computer.
+
+    Raises:
+        Unreachable: none does.
+    """
+    for name in fleet.machines:
+        address = machine_address(fleet, name, None)
+        if address.unix_path and Path(address.unix_path).exists():
+            return name
+    raise Unreachable(f"no machine of fleet {fleet.name} runs on this computer: start it with `aisys up`")
+
+
+def run_with_client(options: Options, work: Callable[[FleetClient], Awaitable[T]]) -> T:
+    """Run `work` with a connected client in an event loop of its own."""
+
+    async def run() -> T:
+        async with connect(options) as client:
+            return await work(client)
+
+    import uvloop
+
+    return uvloop.run(run())
