@@ -52,6 +52,7 @@ T = TypeVar("T")
 
 _BATCH = 100
 _CACHED = 256
+_DOUBTFUL = 0.25
 _NOT_AWAY = frozenset({"bad_argument", "unauthorised", "too_large", "unknown_method"})
 
 
@@ -430,8 +431,12 @@ class MemoryClient(Agent):
         """
         if not probing and not self._breaker.allows():
             raise self._away("it has not answered lately")
+        timeout_s = self.config.timeout_s
+        if self._breaker.failures and not probing:
+            # It did not answer the last time: whoever asks now should not wait as long again.
+            timeout_s *= _DOUBTFUL
         try:
-            answer = await question(self.store.with_options(timeout_s=self.config.timeout_s))
+            answer = await question(self.store.with_options(timeout_s=timeout_s))
         except (Refused, Indefinite, StoreFailed) as error:
             if isinstance(error, Refused) and error.reason in _NOT_AWAY:
                 raise
