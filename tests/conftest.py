@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
 from support.fleet import Fleet, new_fleet
 
 _EXAMPLES = {"dev": 40, "fuzz-small": 500, "fuzz-medium": 10_000, "fuzz-large": 200_000}

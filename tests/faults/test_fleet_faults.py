@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 from support.fleet import Fleet, new_fleet
 from support.waiting import eventually_sync
 
@@ -39,6 +40,13 @@ def _kill(fleet: Fleet, host: str) -> int:
     return pid
 
 
+def _wait_until_replaced(fleet: Fleet, host: str, killed: int) -> None:
+    eventually_sync(
+        lambda: fleet.processes_now().get(host) not in (None, killed) and fleet.status()["ready"],
+        timeout_s=10,
+    )
+
+
 def test_every_host_comes_back_after_kill_9(hurt_fleet: Fleet, fault_rounds: int) -> None:
     """Each host, killed while questions are asked, is back and answering within 3 s, and its death is reported."""
     hosts = [name for name in hurt_fleet.processes_now() if "/" in name]
@@ -49,13 +57,7 @@ def test_every_host_comes_back_after_kill_9(hurt_fleet: Fleet, fault_rounds: int
             question = asking.submit(hurt_fleet.run, "ask", "What is 7 times 6?", "--timeout", "10")
             killed = _kill(hurt_fleet, host)
             began = time.monotonic()
-            eventually_sync(
-                lambda: (
-                    hurt_fleet.processes_now().get(host) not in (None, killed)
-                    and hurt_fleet.status()["ready"]
-                ),
-                timeout_s=10,
-            )
+            _wait_until_replaced(hurt_fleet, host, killed)
             back_s = time.monotonic() - began
             assert _answers(hurt_fleet)
             # Asked across a death: an answer, or an honest failure, but never a hang.

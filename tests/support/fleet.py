@@ -45,8 +45,18 @@ def _is_free(port: int) -> bool:
 class Fleet:
     """One fleet, driven through its command line as a person would."""
 
-    def __init__(self, home: Path, *, config: Path | None = None, env: str | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        config: Path | None = None,
+        env: str | None = None,
+        program: Path = AISYS,
+        folder: Path = ROOT,
+    ) -> None:
         self.home = home
+        self.program = program
+        self.folder = folder
         self.offset = free_offset()
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("AISYS_")},
@@ -68,9 +78,9 @@ class Fleet:
     ) -> subprocess.CompletedProcess[str]:
         """Run one `aisys` command to its end."""
         return subprocess.run(
-            [str(AISYS), *arguments],
+            [str(self.program), *arguments],
             env={**self.environment, **environment},
-            cwd=ROOT,
+            cwd=self.folder,
             capture_output=True,
             text=True,
             timeout=timeout_s,
@@ -96,9 +106,9 @@ class Fleet:
     def spawn(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Start a command that goes on, such as `up` in the foreground."""
         process = subprocess.Popen(
-            [str(AISYS), *arguments],
+            [str(self.program), *arguments],
             env={**self.environment, **environment},
-            cwd=ROOT,
+            cwd=self.folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -158,7 +158,8 @@ class SqliteFile:
             lost = True
         if lost:
             # After a failed fsync the kernel may call dirty pages clean. Never sync again on this
-            # handle: the next use opens the file anew and reads what is really there.
+            # handle: the next use opens the file anew, checks it and reads what is really there.
+            self._is_checked = False
             self._close_writer()
 
     def _close_writer(self) -> None:

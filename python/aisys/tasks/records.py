@@ -185,7 +185,7 @@ def claim(
         "RETURNING name, payload, digest, priority, attempts, max_attempts",
         (token, worker, lease[1], task_id),
     ).fetchone()
-    if payload is None or digest_of(name, payload) != digest:
+    if not isinstance(payload, bytes) or digest_of(name, payload) != digest:
         bury(db, task_id, "corrupt: its payload is not what was submitted", now)
         return None
     return Claim(

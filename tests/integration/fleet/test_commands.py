@@ -9,6 +9,7 @@ import urllib.request
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+
 from support.fleet import Fleet
 
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(120)]

@@ -6,6 +6,7 @@ import os
 import signal
 
 import pytest
+
 from support.fleet import Fleet
 from support.waiting import eventually_sync
 

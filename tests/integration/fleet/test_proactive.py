@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+
 from support.fleet import Fleet
 
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(120)]
 
 
 def test_a_reminder_appears_in_the_chat(running_fleet: Fleet) -> None:
-    """ "remind me to stretch in 2 seconds" is confirmed, and comes back without another question."""
+    """A reminder "in 2 seconds" is confirmed, and comes back without another question."""
     chat = running_fleet.spawn("chat", "--user", "reminded")
     assert chat.stdin is not None
     assert chat.stdout is not None

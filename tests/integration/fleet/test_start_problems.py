@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from support.fleet import ROOT, Fleet, new_fleet
 from support.waiting import eventually_sync
 

@@ -115,7 +115,7 @@ async def test_a_file_of_something_else_is_named(tmp_path: Path, content: bytes)
     path = tmp_path / "state.db"
     path.write_bytes(content)
     backend = FileBackend(tmp_path)
-    with pytest.raises(CorruptStore, match="state.db"):
+    with pytest.raises(CorruptStore, match=r"state\.db"):
         await backend.open()
     await backend.close()
     assert path.read_bytes() == content

@@ -92,7 +92,8 @@ fn type_name(value: &Bound<'_, PyAny>) -> String {
 /// Copies a fragment after checking it.
 fn raw(writer: &mut Writer<'_, '_>, value: &Bound<'_, PyAny>) -> Written {
     if writer.order == Order::Canonical {
-        return Err(refused("Raw text is not canonical: decode it first"));
+        let len = value.len().map_err(python_failure)?;
+        return Err(refused(format!("Raw text ({len} bytes) is not canonical: decode it first")));
     }
     let data = value.getattr("data").map_err(python_failure)?;
     let data = data.cast::<PyBytes>().map_err(|error| python_failure(error.into()))?;
