@@ -112,7 +112,7 @@ class MemoryClient(Agent):
             buffer_limit: how many memories may wait.
         """
 
-        timeout_s: float = Field(2.0, gt=0)
+        timeout_s: float = Field(1.0, gt=0)
         failures: int = Field(3, ge=1)
         open_s: float = Field(60.0, gt=0)
         buffer_limit: int = Field(10_000, ge=1)
@@ -435,6 +435,7 @@ class MemoryClient(Agent):
         if self._breaker.failures and not probing:
             # It did not answer the last time: whoever asks now should not wait as long again.
             timeout_s *= _DOUBTFUL
+        asked_at = self.clock.monotonic()
         try:
             answer = await question(self.store.with_options(timeout_s=timeout_s))
         except (Refused, Indefinite, StoreFailed) as error:
@@ -444,6 +445,11 @@ class MemoryClient(Agent):
             raise self._away(str(error)) from error
         except AgentError:
             self._breaker.succeeded()
+            raise
+        except asyncio.CancelledError:
+            # The caller's own deadline was shorter: that it waited in vain counts all the same.
+            if self.clock.monotonic() - asked_at >= timeout_s / 2:
+                self._breaker.failed()
             raise
         self._breaker.succeeded()
         return answer
