@@ -391,6 +391,24 @@ async def test_closing_ends_and_deleting_erases(tmp_path: Path) -> None:
         assert (await sessions.search_turns("secret"))["turns"] == []
 
 
+async def test_a_conversation_of_a_given_id_is_continued(tmp_path: Path) -> None:
+    """Opening it again brings its turns back, after a restart and after it was closed."""
+    async with fleet(tmp_path) as agents:
+        sessions = agents.proxy(SessionMemoryAgent)
+        await sessions.create_session("ana", session_id="evening")
+        await sessions.add_turn("evening", "user", "Hello")
+        await sessions.close_session("evening")
+        await sessions.create_session("ana", session_id="evening")
+        assert (await sessions.add_turn("evening", "user", "Back"))["turns"] == 2
+    settings = {**QUICK, "SessionMemoryAgent": {"max_sessions": 1}}
+    async with fleet(tmp_path, settings=settings) as agents:
+        sessions = agents.proxy(SessionMemoryAgent)
+        await sessions.create_session("ben", session_id="other")
+        await sessions.create_session("ana", session_id="evening")
+        context = await sessions.get_context("evening")
+        assert [turn["text"] for turn in context["turns"]] == ["Hello", "Back"]
+
+
 async def test_conversations_beyond_the_limit_are_put_away_and_resumed(tmp_path: Path) -> None:
     """The longest idle goes first, and comes back when it is spoken to."""
     settings = {**QUICK, "SessionMemoryAgent": {"max_sessions": 2}}

@@ -52,6 +52,7 @@ T = TypeVar("T")
 
 _BATCH = 100
 _CACHED = 256
+_DOUBTFUL = 0.25
 _NOT_AWAY = frozenset({"bad_argument", "unauthorised", "too_large", "unknown_method"})
 
 
@@ -111,7 +112,7 @@ class MemoryClient(Agent):
             buffer_limit: how many memories may wait.
         """
 
-        timeout_s: float = Field(2.0, gt=0)
+        timeout_s: float = Field(1.0, gt=0)
         failures: int = Field(3, ge=1)
         open_s: float = Field(60.0, gt=0)
         buffer_limit: int = Field(10_000, ge=1)
@@ -430,8 +431,13 @@ class MemoryClient(Agent):
         """
         if not probing and not self._breaker.allows():
             raise self._away("it has not answered lately")
+        timeout_s = self.config.timeout_s
+        if self._breaker.failures and not probing:
+            # It did not answer the last time: whoever asks now should not wait as long again.
+            timeout_s *= _DOUBTFUL
+        asked_at = self.clock.monotonic()
         try:
-            answer = await question(self.store.with_options(timeout_s=self.config.timeout_s))
+            answer = await question(self.store.with_options(timeout_s=timeout_s))
         except (Refused, Indefinite, StoreFailed) as error:
             if isinstance(error, Refused) and error.reason in _NOT_AWAY:
                 raise
@@ -439,6 +445,11 @@ class MemoryClient(Agent):
             raise self._away(str(error)) from error
         except AgentError:
             self._breaker.succeeded()
+            raise
+        except asyncio.CancelledError:
+            # The caller's own deadline was shorter: that it waited in vain counts all the same.
+            if self.clock.monotonic() - asked_at >= timeout_s / 2:
+                self._breaker.failed()
             raise
         self._breaker.succeeded()
         return answer
