@@ -7,7 +7,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 LIMITS = {".py": 450, ".pyi": 450, ".rs": 650}
 TEST_LIMIT = 700
-EXCEPTIONS: dict[str, str] = {}  # path: why it holds one idea although it is long
+EXCEPTIONS: dict[str, str] = {
+    "python/aisys/_native.pyi": "the stub of the extension is one file by nature: stubtest compares it as a whole",
+}
 
 
 def _limit(path: Path) -> int:
