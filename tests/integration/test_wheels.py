@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -21,6 +22,11 @@ def _pip(python: str | Path, *arguments: str) -> None:
         text=True,
         check=False,
         cwd=ROOT,
+        # The build backend looks for its tools on the PATH.
+        env={
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        },
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -30,7 +36,14 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Both wheels, built from this checkout."""
     target = tmp_path_factory.mktemp("wheels")
     _pip(
-        sys.executable, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(target), ".", "./agents"
+        sys.executable,
+        "wheel",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        str(target),
+        ".",
+        "./agents",
     )
     return {path.name.split("-")[0]: path for path in target.glob("*.whl")}
 
@@ -51,7 +64,14 @@ def test_the_assistant_runs_from_the_wheels(wheels: dict[str, Path], tmp_path: P
     environment = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
     python = environment / "bin" / "python"
-    _pip(python, "install", "--require-hashes", "--only-binary=:all:", "-r", "requirements/runtime.lock")
+    _pip(
+        python,
+        "install",
+        "--require-hashes",
+        "--only-binary=:all:",
+        "-r",
+        "requirements/runtime.lock",
+    )
     _pip(python, "install", "--no-deps", *(str(path) for path in wheels.values()))
     _pip(python, "check")
     empty = tmp_path / "empty"

@@ -10,7 +10,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def _names(lines: list[str]) -> set[str]:
-    return {re.split(r"[\[<>=!~; ]", line, maxsplit=1)[0].lower() for line in lines if re.match(r"\w", line)}
+    return {
+        re.split(r"[\[<>=!~; ]", line, maxsplit=1)[0].lower()
+        for line in lines
+        if re.match(r"\w", line)
+    }
 
 
 def _declared() -> set[str]:

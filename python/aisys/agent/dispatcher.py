@@ -29,6 +29,7 @@ MAX_RUNNING = 1000
 MAX_WAITING = 10_000
 MAX_IDLE = 64
 MAX_VITAL = 100
+SLICE_S = 0.005
 _VITAL = (".ping", ".health")
 _ENDED = object()
 
@@ -146,7 +147,8 @@ class Dispatcher:
         """Take requests off a link; they are served from the next turn of the loop on."""
         if self._draining:
             for request in requests:
-                request.fail(Refused(f"{request.target}: stopping", reason="shutting_down"))
+                if not self._serve_vital(request):
+                    request.fail(Refused(f"{request.target}: stopping", reason="shutting_down"))
             return
         queue = self._queue
         room = self._max_waiting // 2 - queue.qsize()
@@ -188,8 +190,7 @@ class Dispatcher:
 
     def _has_room(self, request: Incoming) -> bool:
         """Whether a request may wait in a queue more than half full; answers it if not."""
-        if request.target.endswith(_VITAL) and len(self._vital) < MAX_VITAL:
-            self._begin(self._serve_alone(request), self._vital)
+        if self._serve_vital(request):
             return False
         # From the lowest priority up: 255 finds the queue full when it is half full, the default
         # and better ones when it is full.
@@ -203,6 +204,13 @@ class Dispatcher:
             Refused(f"{request.target}: {self._queue.qsize()} requests wait", reason="overloaded")
         )
         return False
+
+    def _serve_vital(self, request: Incoming) -> bool:
+        """Serve `ping` and `health` beside the queue, so that overload does not look like death."""
+        if not request.target.endswith(_VITAL) or len(self._vital) >= MAX_VITAL:
+            return False
+        self._begin(self._serve_alone(request), self._vital)
+        return True
 
     def _kick(self) -> None:
         """Let one more worker run, if there is one or may be one."""
@@ -231,10 +239,15 @@ class Dispatcher:
             raise RuntimeError("a worker is a task")
         queue = self._queue
         while True:
+            slice_ends = self._monotonic() + SLICE_S
             while not queue.empty():
                 run = self._open(queue.get_nowait())
                 if run is None:
                     continue
+                if run.began > slice_ends:
+                    # Handlers that do not suspend must not keep links and timers from their turn.
+                    yield None
+                    slice_ends = self._monotonic() + SLICE_S
                 waiting_for = self._first(run)
                 if waiting_for is _ENDED:
                     continue

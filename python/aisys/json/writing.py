@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from aisys.json.convert import NOT_PLAIN, plain
 from aisys.json.errors import JSONDecodeError, JSONEncodeError
-from aisys.json.limits import MAX_CANONICAL_INT, MAX_CONVERSIONS, MAX_DEPTH, MAX_INT, MIN_INT
+from aisys.json.limits import MAX_CANONICAL_INT, MAX_CONVERSIONS, MAX_DEPTH, MAX_EXACT_INT, MAX_INT, MIN_INT
 from aisys.json.raw import Raw
 
 Default = Callable[[Any], Any]
@@ -177,10 +177,15 @@ class CanonicalWriter(Writer):
         raise JSONEncodeError(f"Raw text ({len(value)} bytes) is not canonical: decode it first")
 
     def _integer(self, value: int) -> str:
-        if abs(value) <= MAX_CANONICAL_INT:
+        if abs(value) <= MAX_EXACT_INT:
             return int.__repr__(value)
+        if abs(value) < MAX_CANONICAL_INT:
+            text = int.__repr__(value)
+            if text == ecmascript_number(float(value)):
+                return text
         raise JSONEncodeError(
-            "the integer is not exact in a double, so it has no canonical form: send it as a string"
+            "a double does not keep the integer's digits, so it has no canonical form: "
+            "send it as a string"
         )
 
     def _number(self, value: float) -> str:
