@@ -10,11 +10,11 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from support.backend_conformance import BackendConformance
-from support.redis_server import RedisServer
 
 from aisys.backends import Backend, RedisBackend, State, open_backend
 from aisys.errors import Indefinite, Refused, Unreachable
+from support.backend_conformance import BackendConformance
+from support.redis_server import RedisServer
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ async def test_state_moves_to_redis_by_one_line(server: RedisServer) -> None:
 async def test_no_server_means_unreachable() -> None:
     """A refused connection is definite: nothing was sent."""
     backend = RedisBackend("redis://127.0.0.1:1/0", timeout_s=1.0)
-    with pytest.raises(Unreachable, match="127.0.0.1:1"):
+    with pytest.raises(Unreachable, match=r"127\.0\.0\.1:1"):
         await backend.set("k", b"v")
     await backend.close()
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from support.waiting import eventually
 
 from aisys.backends import Backend, BackendError, WrongKind
+from support.waiting import eventually
 
 AWKWARD_KEYS = ["a", "ключ", "a b\n", "a\x00b", "*", "a[b]?", "\\", "%_", "{x}", "k" * 1024]
 
@@ -53,7 +53,7 @@ class BackendConformance:
                 await call
 
     async def test_many_values_at_once(self, backend: Backend) -> None:
-        """mset stores all, mget keeps the order and leaves gaps."""
+        """Mset stores all, mget keeps the order and leaves gaps."""
         await backend.mset({"a": b"1", "b": b"2"})
         await backend.append("list", [b"x"])
         assert await backend.mget(["b", "none", "a", "list", "a"]) == [b"2", None, b"1", None, b"1"]
@@ -168,7 +168,7 @@ class BackendConformance:
         assert seen >= {f"k{number}" for number in range(699)}
 
     async def test_lists_grow_at_their_end(self, backend: Backend) -> None:
-        """append returns the length; read_list slices as Python does."""
+        """Append returns the length; read_list slices as Python does."""
         assert await backend.append("l", []) == 0
         assert await backend.append("l", [b"0", b"1"]) == 2
         assert await backend.append("l", [b"2", b"3", b""]) == 5

@@ -1,4 +1,4 @@
-"""A real server that speaks Redis' protocol, in a process of its own. Never a mock, never skipped."""
+"""A real server that speaks Redis' protocol, in its own process; never a mock."""
 
 from __future__ import annotations
 

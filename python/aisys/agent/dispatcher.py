@@ -29,6 +29,7 @@ MAX_RUNNING = 1000
 MAX_WAITING = 10_000
 MAX_IDLE = 64
 MAX_VITAL = 100
+SLICE_S = 0.005
 _VITAL = (".ping", ".health")
 _ENDED = object()
 
@@ -36,35 +37,41 @@ _ENDED = object()
 class _Run:
     """One request that is being served."""
 
+    context: contextvars.Context
+    coroutine: Any
+
     __slots__ = (
+        "arguments",
         "began",
         "cancelled",
         "context",
         "coroutine",
-        "guard",
-        "make",
         "method",
         "request",
         "scope",
         "task",
         "trace",
+        "wrap",
     )
 
     def __init__(
-        self, request: Incoming, method: LocalMethod, make: Callable[[], Any], began: float
+        self,
+        request: Incoming,
+        method: LocalMethod,
+        arguments: dict[str, Any],
+        wrap: Callable[[Incoming, LocalMethod, dict[str, Any]], Any] | None,
+        began: float,
     ) -> None:
         self.request = request
         self.method = method
-        self.make = make
+        self.arguments = arguments
+        self.wrap = wrap
         self.began = began
         self.scope = CallScope(request.deadline, method.context)
-        self.context = method.context.background.copy()
         trace = request.trace
         self.trace = (
             tracing.TraceContext.from_bytes(trace, request.sampled) if trace is not None else None
         )
-        self.coroutine: Any = None
-        self.guard: Guard | None = None
         self.task: asyncio.Task[None] | None = None
         self.cancelled = False
 
@@ -74,7 +81,10 @@ def _first_step(run: _Run) -> Any:
     scope.set(run.scope)
     if run.trace is not None:
         tracing.use(run.trace)
-    run.coroutine = coroutine = run.make()
+    if run.wrap is None:
+        run.coroutine = coroutine = run.method.function(**run.arguments)
+    else:
+        run.coroutine = coroutine = run.wrap(run.request, run.method, run.arguments)
     return coroutine.send(None)
 
 
@@ -137,7 +147,8 @@ class Dispatcher:
         """Take requests off a link; they are served from the next turn of the loop on."""
         if self._draining:
             for request in requests:
-                request.fail(Refused(f"{request.target}: stopping", reason="shutting_down"))
+                if not self._serve_vital(request):
+                    request.fail(Refused(f"{request.target}: stopping", reason="shutting_down"))
             return
         queue = self._queue
         room = self._max_waiting // 2 - queue.qsize()
@@ -179,8 +190,7 @@ class Dispatcher:
 
     def _has_room(self, request: Incoming) -> bool:
         """Whether a request may wait in a queue more than half full; answers it if not."""
-        if request.target.endswith(_VITAL) and len(self._vital) < MAX_VITAL:
-            self._begin(self._serve_alone(request), self._vital)
+        if self._serve_vital(request):
             return False
         # From the lowest priority up: 255 finds the queue full when it is half full, the default
         # and better ones when it is full.
@@ -194,6 +204,13 @@ class Dispatcher:
             Refused(f"{request.target}: {self._queue.qsize()} requests wait", reason="overloaded")
         )
         return False
+
+    def _serve_vital(self, request: Incoming) -> bool:
+        """Serve `ping` and `health` beside the queue, so that overload does not look like death."""
+        if not request.target.endswith(_VITAL) or len(self._vital) >= MAX_VITAL:
+            return False
+        self._begin(self._serve_alone(request), self._vital)
+        return True
 
     def _kick(self) -> None:
         """Let one more worker run, if there is one or may be one."""
@@ -222,10 +239,15 @@ class Dispatcher:
             raise RuntimeError("a worker is a task")
         queue = self._queue
         while True:
+            slice_ends = self._monotonic() + SLICE_S
             while not queue.empty():
                 run = self._open(queue.get_nowait())
                 if run is None:
                     continue
+                if run.began > slice_ends:
+                    # Handlers that do not suspend must not keep links and timers from their turn.
+                    yield None
+                    slice_ends = self._monotonic() + SLICE_S
                 waiting_for = self._first(run)
                 if waiting_for is _ENDED:
                     continue
@@ -267,26 +289,19 @@ class Dispatcher:
             request.fail(error)
             return None
         try:
-            _check_deadline(request, began)
-            method.check_accepting()
-            return _Run(request, method, self._handler(request, method), began)
+            streaming = request.streaming
+            _admit(request, method, began, streaming)
+            arguments = method.spec.arguments.decode(request.body, request.attachments)
+            wrap = _send_items if streaming else None
+            if request.sampled and request.trace is not None:
+                wrap = self._traced
+            return _Run(request, method, arguments, wrap, began)
         except BaseException as error:
             method.failed(error, began)
             request.fail(error)
             if not isinstance(error, Exception):
                 raise
             return None
-
-    def _handler(self, request: Incoming, method: LocalMethod) -> Callable[[], Any]:
-        spec = method.spec
-        if spec.streamed and not request.streaming:
-            raise Refused(f"{spec.qualname} is streamed: iterate over it", reason="bad_argument")
-        arguments = spec.arguments.decode(request.body, request.attachments)
-        if request.sampled and request.trace is not None:
-            return lambda: self._traced(request, method, arguments)
-        if request.streaming:
-            return lambda: _send_items(request, method, arguments)
-        return lambda: method.function(**arguments)
 
     async def _traced(
         self, request: Incoming, method: LocalMethod, arguments: dict[str, Any]
@@ -311,7 +326,8 @@ class Dispatcher:
     def _first(self, run: _Run) -> Any:
         """Run a handler until it suspends or ends; returns what it waits for, or `_ENDED`."""
         try:
-            return run.context.run(_first_step, run)
+            run.context = context = run.method.context.background.copy()
+            return context.run(_first_step, run)
         except StopIteration as stop:
             self._finish(run, stop.value)
         except BaseException as error:
@@ -329,7 +345,7 @@ class Dispatcher:
         run.task = task
         run.method.agent.running += 1
         wheel = self._table.wheel
-        run.guard = guard = wheel.arm(run.request.deadline, task)
+        guard = wheel.arm(run.scope.deadline, task)
         resume = run.context.run
         coroutine = run.coroutine
         try:
@@ -384,12 +400,16 @@ class Dispatcher:
         request = run.request
         method = run.method
         try:
-            if request.streaming:
+            if run.wrap is not None and request.streaming:
                 request.end()
             else:
                 schema = method.spec.result
-                body, attachments = schema.encode(schema.validate(result))
-                request.reply(body, attachments)
+                write_json = schema.write_json
+                result = schema.validate(result)
+                if write_json is not None:
+                    request.reply(write_json(result))
+                else:
+                    request.reply(*schema.encode(result))
         except Exception as error:  # noqa: BLE001 - whatever stopped it is the answer
             self._fail(run, error)
         else:
@@ -410,9 +430,18 @@ class Dispatcher:
             self._quiet.set_result(None)
 
 
-def _check_deadline(request: Incoming, now: float) -> None:
+def _admit(request: Incoming, method: LocalMethod, now: float, streaming: bool) -> None:
+    """Refuse what must not start.
+
+    Raises:
+        Refused: it expired while it waited, the agent takes no work, or it asks for the wrong kind
+            of reply.
+    """
     if request.deadline <= now:
         raise Refused(f"{request.target}: expired while waiting", reason="expired")
+    method.check_accepting()
+    if method.spec.streamed and not streaming:
+        raise Refused(f"{request.target} is streamed: iterate over it", reason="bad_argument")
 
 
 async def _as_coroutine(work: Any) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import types
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
-from aisys import tracing
+from aisys import logs, tracing
 from aisys.agent.scope import CallScope, current_scope, scope
 from aisys.agent.spec import AgentSpec, MethodSpec
 from aisys.agent.suggest import did_you_mean
@@ -54,6 +54,7 @@ class AgentTable:
         clock: Clock = SYSTEM_CLOCK,
         spans: tracing.SpanStore = tracing.DEFAULT_SPANS,
     ) -> None:
+        logs.set_context(_log_fields)
         self.clock = clock
         self.spans = spans
         self.wheel = DeadlineWheel(clock)
@@ -102,6 +103,11 @@ class AgentTable:
                 f"{target}: this host has no agent {name!r}{hint}", reason="unknown_agent"
             )
         return agent.method(method)
+
+
+def _log_fields() -> dict[str, Any]:
+    trace = tracing.current()
+    return {} if trace is None else {"trace_id": trace.trace_id.hex()}
 
 
 class LocalAgent:
@@ -182,13 +188,19 @@ class LocalMethod:
     def _check_result(self) -> Callable[[Any], Any]:
         return self.spec.result.validate
 
-    async def call(self, arguments: dict[str, Any], timeout_s: float | None = None) -> Any:
-        """Call the method and wait for its result.
+    def call(
+        self,
+        arguments: dict[str, Any],
+        timeout_s: float | None = None,
+        args: tuple[Any, ...] = (),
+    ) -> Coroutine[Any, Any, Any]:
+        """Call the method; await what is returned.
 
         Args:
             arguments: by name, unchecked.
             timeout_s: the time limit; without one the method's own. A shorter one of the running
                 call holds.
+            args: the first arguments by position.
 
         Raises:
             ArgumentError: the arguments do not fit.
@@ -198,10 +210,12 @@ class LocalMethod:
         """
         trace = tracing.current()
         if trace is not None and trace.sampled:
-            return await self._call_traced(arguments, timeout_s)
-        return await self._call(arguments, timeout_s)
+            return self._call_traced(arguments, timeout_s, args)
+        return self._call(arguments, timeout_s, args)
 
-    async def _call_traced(self, arguments: dict[str, Any], timeout_s: float | None) -> Any:
+    async def _call_traced(
+        self, arguments: dict[str, Any], timeout_s: float | None, args: tuple[Any, ...]
+    ) -> Any:
         context = self.context
         with tracing.start_span(
             self.spec.qualname,
@@ -211,15 +225,19 @@ class LocalMethod:
             host=context.host,
         ) as span:
             try:
-                return await self._call(arguments, timeout_s)
+                return await self._call(arguments, timeout_s, args)
             except BaseException as error:
                 if span.span is not None:
                     span.span.outcome = outcome_of(error)
                 raise
 
-    async def _call(self, arguments: dict[str, Any], timeout_s: float | None) -> Any:
+    async def _call(
+        self, arguments: dict[str, Any], timeout_s: float | None, args: tuple[Any, ...]
+    ) -> Any:
         began = self._monotonic()
         try:
+            if args:
+                arguments = self.spec.arguments.bind(args, arguments)
             inner, guarded = self.admit(began, timeout_s)
             checked = self._validate(arguments)
             token = scope.set(inner)

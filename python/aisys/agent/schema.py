@@ -78,6 +78,11 @@ class ArgumentSchema:
         return self.adapter.validator.validate_python
 
     @functools.cached_property
+    def check_json(self) -> Any:
+        """The bare validator of JSON text."""
+        return self.adapter.validator.validate_json
+
+    @functools.cached_property
     def plain(self) -> bool:
         """Whether no argument can hold binary data."""
         return all(is_plain(parameter.annotation) for parameter in self.parameters)
@@ -127,7 +132,8 @@ class ArgumentSchema:
         try:
             if attachments:
                 return typing.cast("dict[str, Any]", self.check(decode_any(body, attachments)))
-            return self.adapter.validate_json(body or b"{}")
+            arguments: dict[str, Any] = self.check_json(body or b"{}")
+            return arguments
         except ValidationError as error:
             raise self._error(list(self._problems(error))) from None
         except ValueError as error:
@@ -171,6 +177,11 @@ class ResultSchema:
         return self.adapter.validator.validate_python
 
     @functools.cached_property
+    def write_json(self) -> Any:
+        """The bare serialiser, for results without binary data; None for the others."""
+        return self.adapter.serializer.to_json if self.plain else None
+
+    @functools.cached_property
     def plain(self) -> bool:
         """Whether no result can hold binary data."""
         return is_plain(self.annotation)
@@ -188,8 +199,9 @@ class ResultSchema:
 
     def encode(self, value: Any) -> tuple[bytes, list[Buffer]]:
         """A validated result as it travels."""
-        if self.plain:
-            return self.adapter.dump_json(value), []
+        write_json = self.write_json
+        if write_json is not None:
+            return write_json(value), []
         return encode_any(value)
 
     def decode(self, body: bytes, attachments: Sequence[Buffer]) -> Any:

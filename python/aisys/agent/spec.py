@@ -26,6 +26,7 @@ from aisys.agent.tasks import TaskMethod, TaskOptions
 if TYPE_CHECKING:
     from aisys.agent.base import Agent
 
+RESERVED = frozenset({"ping", "health", "describe", "submit_task", "with_options"})
 _STREAMS = (
     collections.abc.AsyncIterator,
     collections.abc.AsyncGenerator,
@@ -179,6 +180,8 @@ def _read(cls: type[Agent]) -> AgentSpec:
     tasks: dict[str, TaskSpec] = {}
     for attribute, member in _members(cls):
         qualname = f"{name}.{attribute}"
+        if attribute in RESERVED and _marked(member):
+            raise TypeError(f"{qualname}: every agent has this method already: choose another name")
         if isinstance(member, TaskMethod):
             options = member.options
             tasks[attribute] = TaskSpec(attribute, qualname, options)
@@ -203,6 +206,10 @@ def _read(cls: type[Agent]) -> AgentSpec:
         types.MappingProxyType(tasks),
         tuple(_injections(cls)),
     )
+
+
+def _marked(member: Any) -> bool:
+    return isinstance(member, TaskMethod) or hasattr(member, METHOD_MARK)
 
 
 def _members(cls: type) -> Iterator[tuple[str, Any]]:

@@ -76,10 +76,14 @@ async def _ask_to_stop(client: FleetClient, machines: Sequence[str]) -> dict[int
             await client.machine(name, "stop")
         except Unreachable:
             # A socket file without a process behind it: the supervisor was killed.
-            Path(machine_address(client.fleet, name, None).unix_path or "").unlink(missing_ok=True)
+            _remove_socket(client.fleet, name)
         except CallError as error:
             say(f"aisys: {name}: {error}")
     return pids
+
+
+def _remove_socket(fleet: Fleet, machine: str) -> None:
+    Path(machine_address(fleet, machine, None).unix_path or "").unlink(missing_ok=True)
 
 
 def _choose(fleet: Fleet, machine: str | None) -> list[str]:

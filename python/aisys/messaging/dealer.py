@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 
 from aisys.errors import FrameError, Refused
-from aisys.messaging.client_link import ClientLink
 from aisys.messaging.limits import Limits
+from aisys.messaging.link import Link
 from aisys.messaging.outbox import Outbox
 from aisys.messaging.zmq_socket import Identity, LinkEvent, Part, ZmqNode
 
@@ -27,10 +27,10 @@ class DealerChannel:
         node: ZmqNode,
         identity: Identity | None,
         server_key: str | None,
-        link: ClientLink,
+        link: Link,
         limits: Limits,
     ) -> None:
-        self._link: ClientLink | None = link
+        self._link: Link | None = link
         self._server_key = server_key
         self._outbox = Outbox(limits.write_buffer_bytes)
         self._connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -9,7 +9,11 @@ __all__ = ["Outbox"]
 
 
 class Outbox:
-    """Batches that ZeroMQ does not take yet, for one peer."""
+    """What waits for one peer.
+
+    Args:
+        limit_bytes: where the pressure begins.
+    """
 
     __slots__ = ("_batches", "_limit", "bytes", "over")
 
@@ -20,10 +24,12 @@ class Outbox:
         self.over = False
 
     def put(self, data: bytes) -> None:
+        """Queue a batch."""
         self._batches.append(data)
         self.bytes += len(data)
 
     def drain(self, send: Callable[[bytes], bool]) -> None:
+        """Send in order until `send` says no."""
         while self._batches and send(self._batches[0]):
             self.bytes -= len(self._batches.popleft())
 

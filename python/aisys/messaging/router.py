@@ -32,7 +32,7 @@ log = get_logger("aisys.messaging")
 
 
 class RouterChannel:
-    """One peer of a listening socket, known by the routing id that ZeroMQ gave to its connection."""
+    """One peer of a listening socket, known by the routing id that ZeroMQ gave it."""
 
     __slots__ = ("_identity", "_key", "_machine", "_outbox", "_server", "link")
 
@@ -108,7 +108,7 @@ class RouterChannel:
             self._server.forget(self._identity, banned=True)
 
     def pause_reading(self) -> None:
-        """One peer of a ROUTER cannot be paused: the bounds of the link's write buffer cut it off instead."""
+        """One peer of a ROUTER cannot be paused; the bound of its write buffer cuts it off."""
 
     def resume_reading(self) -> None:
         """As above."""

@@ -1,4 +1,4 @@
-"""Links over TCP: ZeroMQ with CURVE, one message for each batch, and the rules about who may listen."""
+"""Links over TCP: ZeroMQ with CURVE, one message for each batch, and who may listen."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from collections.abc import Sequence
 
 from aisys.errors import AisysError, ConfigError, Problem
 from aisys.logs import get_logger
-from aisys.messaging.client_link import ClientLink
 from aisys.messaging.dealer import DealerChannel
 from aisys.messaging.keys import KeyRing
 from aisys.messaging.limits import MIB
-from aisys.messaging.link import Channel, LinkContext
+from aisys.messaging.link import Channel, Link, LinkContext
 from aisys.messaging.model import Address
 from aisys.messaging.router import Accept, RouterServer
 from aisys.messaging.zap import ZapHandler
@@ -108,11 +107,11 @@ class TcpNode:
             pump.close()
         if event is not LinkEvent.KEY_REFUSED:
             raise AisysError(
-                f"the self-test of {url} failed ({event.value}): a connection with a random key was "
-                "not refused, so this process does not serve"
+                f"the self-test of {url} failed ({event.value}): a connection with a random key "
+                "was not refused, so this process does not serve"
             )
 
-    async def dial(self, address: Address, link: ClientLink) -> Channel:
+    async def dial(self, address: Address, link: Link) -> Channel:
         """Connect to a host on another machine.
 
         Raises:

@@ -31,7 +31,7 @@ def agent_class(name: str) -> type[Agent]:
                     where=f"entry points {GROUP}",
                     setting=name,
                     what="no installed distribution provides this agent",
-                    remedy="Install it (the reference fleet: `pip install aisys-agents`), or mark it `status: planned`.",
+                    remedy="Install its distribution (`pip install aisys-agents`), or mark it `status: planned`.",
                 )
             ]
         )

@@ -139,22 +139,20 @@ class HostProcess:
             await tasks.start()
         registration = Registration(node, runners)
         self._background.append(asyncio.create_task(registration.run()))
-        self._background.append(asyncio.create_task(self._tick(node, runners)))
-        self._tell({"op": "ready", "agents": _describe(node, runners)})
+        self._background.append(asyncio.create_task(self._tick(runners)))
+        self._tell({"op": "ready", "agents": _describe(runners)})
         self.ready.set()
         self._log.info(
             "ready", ms=round((time.monotonic() - began) * 1000), agents=list(self._agents)
         )
 
-    async def _tick(self, node: Node, runners: Sequence[AgentRunner]) -> None:
+    async def _tick(self, runners: Sequence[AgentRunner]) -> None:
         """A sign of life from the event loop itself: a hung handler silences it."""
         while True:
             due = time.monotonic() + TICK_S
             await asyncio.sleep(TICK_S)
             lag_ms = round((time.monotonic() - due) * 1000, 1)
-            self._tell(
-                {"op": "tick", "lag_ms": max(0.0, lag_ms), "agents": _describe(node, runners)}
-            )
+            self._tell({"op": "tick", "lag_ms": max(0.0, lag_ms), "agents": _describe(runners)})
 
     async def _end(self, node: Node) -> None:
         """Drain and stop the agents in reverse order, then close everything, within the grace period."""
@@ -189,7 +187,7 @@ class HostProcess:
             self._channel.send(packet)
 
 
-def _describe(node: Node, runners: Sequence[AgentRunner]) -> dict[str, Any]:
+def _describe(runners: Sequence[AgentRunner]) -> dict[str, Any]:
     return {
         runner.context.name: {
             "state": runner.health.phase,

@@ -46,7 +46,8 @@ class Zygote:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.set_wakeup_fd(self._wake_write)
         while True:
-            readable, _, _ = select.select([self._control, self._wake_read], [], [])
+            watched: list[Any] = [self._control, self._wake_read]
+            readable, _, _ = select.select(watched, [], [])
             if self._wake_read in readable:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._wake_read, 4096)

@@ -144,7 +144,7 @@ async def test_exceptions_come_back_as_what_they_were(pair: Any) -> None:
         with pytest.raises(TeaOutError) as caught:
             await server.no_tea()
         assert caught.value.cups == 3
-        with pytest.raises(errors.ResultError, match="Server.wrong: result: Input should be"):
+        with pytest.raises(errors.ResultError, match=r"Server\.wrong: result: Input should be"):
             await server.wrong()
         assert [report.method for report in hosts.errors.reports] == ["Server.fail", "Server.wrong"]
 

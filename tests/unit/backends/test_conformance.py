@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from support.backend_conformance import BackendConformance
 
 from aisys.backends import Backend, FileBackend, MemoryBackend
+from support.backend_conformance import BackendConformance
 
 
 class TestMemory(BackendConformance):
