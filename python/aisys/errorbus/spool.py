@@ -99,6 +99,7 @@ class Spool:
         self._cursors = Cursors(self.path)
         self._position: Position = (0, 0)
         self._next_open = 0.0
+        self._written = False
         self._unreported: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
         self.evicted: Counter[str] = Counter()
@@ -222,7 +223,10 @@ class Spool:
             if self._queue.empty():
                 self._write_folded()
                 self._write_losses()
-                self._notify()
+                if self._written:
+                    # Only then: a forwarder that is woken reads, and its reading comes by here too.
+                    self._written = False
+                    self._notify()
         self._write_folded(everything=True)
         self._write_losses()
         if self._journal is not None:
@@ -260,6 +264,7 @@ class Spool:
         body = json.dumps(replace(report, epoch=position[0], seq=position[1]).to_dict())
         journal.append(body, RANK[report.severity], position, sync=report.severity == "critical")
         self._position = position
+        self._written = True
 
     def _make_room(self, journal: Journal) -> None:
         gone = journal.compact(self._cursors.done())
