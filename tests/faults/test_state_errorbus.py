@@ -15,6 +15,8 @@ import pytest
 from aisys.errorbus import Collector, Forwarder, Spool
 from support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 _ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 _REPORTING = """
@@ -77,7 +79,7 @@ async def test_reports_survive_kill_9_and_arrive_once(tmp_path: Path) -> None:
             env=_ENVIRONMENT,
         )
         assert process.stdout is not None
-        for _ in range(60):
+        for _ in range(25):
             written.add((await process.stdout.readline()).decode().strip())
         process.send_signal(signal.SIGKILL)
         rest, _ = await process.communicate()

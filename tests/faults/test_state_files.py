@@ -13,6 +13,8 @@ import pytest
 
 from aisys.backends import FileBackend
 
+pytestmark = pytest.mark.slow
+
 _ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 _WRITER = """

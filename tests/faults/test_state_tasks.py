@@ -15,6 +15,8 @@ import pytest
 from aisys.tasks import TaskStore
 
 TASKS = 300
+pytestmark = pytest.mark.slow
+
 _ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 _WORKER = """
@@ -35,6 +37,29 @@ async def main():
     print("ready", flush=True)
     while (await store.counts()).keys() & {"ready", "running", "delayed"}:
         await asyncio.sleep(0.02)
+    await runner.stop()
+    await store.close()
+
+asyncio.run(main())
+"""
+
+_KILLED_BY_TASK = """
+import asyncio, os, sys
+from aisys.tasks import TaskRunner, TaskStore
+
+async def main():
+    store = TaskStore(sys.argv[1])
+    await store.open()
+
+    async def kill(payload):
+        os.kill(os.getpid(), 9)
+
+    async def handler(payload):
+        return payload["n"]
+
+    runner = TaskRunner(store, {"A.kill": kill, "A.m": handler}, concurrency=1)
+    await runner.start()
+    await store.wait("innocent")
     await runner.stop()
     await store.close()
 
@@ -135,17 +160,9 @@ async def test_a_task_that_kills_its_process_is_quarantined(tmp_path: Path) -> N
     await store.submit("A.kill", {}, id="killer", priority=0, max_attempts=50)
     await store.submit("A.m", {"n": 1}, id="innocent")
     await store.close()
-    code = (
-        _WORKER.replace('{"A.m": handler}', '{"A.m": handler, "A.kill": kill}')
-        .replace(
-            "    runner =",
-            "    async def kill(_):\n        import os\n        os.kill(os.getpid(), 9)\n\n    runner =",
-        )
-        .replace("concurrency=8", "concurrency=1")
-    )
     codes = []
     for _ in range(4):
-        process = await _start(code, path)
+        process = await _start(_KILLED_BY_TASK, path)
         await process.communicate()
         codes.append(process.returncode)
     assert codes == [-signal.SIGKILL] * 3 + [0]
