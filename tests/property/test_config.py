@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import string
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -160,13 +161,15 @@ def test_a_scalar_is_a_value_or_a_value_error(text: str) -> None:
         assert value is None or isinstance(value, (bool, int, float, str))
 
 
-def _load(overlay: bytes, **sets: Any) -> Fleet | ConfigError:
+def _load(
+    overlay: bytes, *, environ: Mapping[str, str] | None = None, **sets: Any
+) -> Fleet | ConfigError:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "fleet.yaml").write_text(SMALL)
         (folder / "dev.yaml").write_bytes(overlay)
         try:
-            return load_fleet(folder, environ={}, **sets)
+            return load_fleet(folder, environ=environ or {}, **sets)
         except ConfigError as error:
             return error
 
@@ -272,6 +275,38 @@ def test_any_overlay_loads_or_is_a_config_error(text: str) -> None:
 def test_any_override_loads_or_is_a_config_error(overrides: dict[str, Any]) -> None:
     """The command line cannot crash the loader either."""
     assert isinstance(_load(b"", overrides=overrides), (Fleet, ConfigError))
+
+
+@FEW
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            [
+                "AISYS_AGENTS__ANNA__PLACE",
+                "AISYS_AGENTS__ANNA",
+                "AISYS_AGENTS",
+                "AISYS_PORT_OFFSET",
+                "PORT_OFFSET",
+                "AISYS_LLM_MODEL",
+                "AISYS_LLM__KEY",
+                "AISYS_LLM_KEY_FILE",
+                "AISYS_X__Y",
+                "AISYS___",
+                "AISYS_ENV",
+            ]
+        ),
+        st.one_of(st.text(max_size=12), st.text(max_size=8).map("[{}]".format), fragments),
+        max_size=3,
+    )
+)
+@example({"AISYS_LLM_MODEL": "\udcff"})
+@example({"AISYS_AGENTS__ANNA__PLACE": "[\udcff]"})
+def test_any_environment_loads_or_is_a_config_error(environ: dict[str, str]) -> None:
+    """Nor can variables, bytes that are no UTF-8 included."""
+    result = _load(b"", environ=environ)
+    assert isinstance(result, (Fleet, ConfigError))
+    if isinstance(result, ConfigError):
+        assert str(result)
 
 
 graphs = st.dictionaries(

@@ -20,7 +20,7 @@ MAX_BUFFERED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event with its surroundings; annotate a `@subscribe` handler's argument with it to get them.
+    """An event with its surroundings, for `@subscribe` handlers that want them.
 
     Attributes:
         topic: the dotted topic.

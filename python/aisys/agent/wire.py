@@ -17,7 +17,7 @@ _LEAVES = (str, int, float, bool, bytes, bytearray, memoryview)
 
 
 def to_plain(value: Any) -> Any:
-    """Models, dataclasses, dates and the like as JSON values; bytes and arrays stay what they are."""
+    """Models, dataclasses and dates as JSON values; bytes and arrays stay what they are."""
     if isinstance(value, enum.Enum):
         return to_plain(value.value)
     if value is None or isinstance(value, _LEAVES):

@@ -42,7 +42,10 @@ class _Chat:
         threading.Thread(target=self._read_lines, daemon=True).start()
         say("Talk to the assistant; /quit or Ctrl-D ends it.")
         self._prompt()
-        while (line := await self._lines.get()) is not None and line.strip() not in ("/quit", "/exit"):
+        while (line := await self._lines.get()) is not None and line.strip() not in (
+            "/quit",
+            "/exit",
+        ):
             if line.strip():
                 await self._answer(line.strip())
             self._prompt()

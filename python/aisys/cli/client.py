@@ -76,7 +76,12 @@ class FleetClient:
         return payload.unpack(reply.body, reply.attachments)
 
     async def stream(
-        self, target: str, arguments: Mapping[str, Any], *, timeout_s: float, trace: TraceContext | None = None
+        self,
+        target: str,
+        arguments: Mapping[str, Any],
+        *,
+        timeout_s: float,
+        trace: TraceContext | None = None,
     ) -> AsyncIterator[Any]:
         """Call a method whose reply is streamed."""
         address = self._address(target)
@@ -93,18 +98,33 @@ class FleetClient:
         async for item in items:
             yield payload.unpack(item.body, item.attachments)
 
-    async def machine(self, machine: str, method: str, *, timeout_s: float = 5.0, **arguments: Any) -> Any:
+    async def machine(
+        self,
+        machine: str,
+        method: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        timeout_s: float = 5.0,
+    ) -> Any:
         """Call a machine's supervisor."""
-        return await self.call(f"{machine_agent_name(machine)}.{method}", arguments, timeout_s=timeout_s)
+        target = f"{machine_agent_name(machine)}.{method}"
+        return await self.call(target, arguments or {}, timeout_s=timeout_s)
 
     async def each_machine(
-        self, method: str, *, timeout_s: float = 3.0, **arguments: Any
+        self,
+        method: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        timeout_s: float = 3.0,
     ) -> tuple[dict[str, Any], dict[str, str]]:
-        """Call every machine's supervisor; gives the results, and for those out of reach the reason."""
+        """Call every machine's supervisor.
+
+        Returns:
+            The results, and for the machines out of reach the reason.
+        """
         names = list(self.fleet.machines)
-        replies = await asyncio.gather(
-            *(self.machine(name, method, timeout_s=timeout_s, **arguments) for name in names), return_exceptions=True
-        )
+        calls = (self.machine(name, method, arguments, timeout_s=timeout_s) for name in names)
+        replies = await asyncio.gather(*calls, return_exceptions=True)
         found: dict[str, Any] = {}
         missing: dict[str, str] = {}
         for name, reply in zip(names, replies, strict=True):
@@ -127,7 +147,9 @@ class FleetClient:
 
     async def close(self) -> None:
         """Close every link."""
-        await asyncio.gather(*(endpoint.close(grace_s=0.2) for endpoint in self._endpoints.values()))
+        await asyncio.gather(
+            *(endpoint.close(grace_s=0.2) for endpoint in self._endpoints.values())
+        )
 
     def _address(self, target: str) -> Address:
         agent, dot, method = target.rpartition(".")
@@ -139,20 +161,29 @@ class FleetClient:
         entry = self.fleet.agents.get(agent)
         if entry is not None:
             raise Refused(f"{agent} is planned but not built yet", reason="unknown_agent")
-        raise Refused(f"there is no agent {agent!r}; `aisys status` lists them", reason="unknown_agent")
+        raise Refused(
+            f"there is no agent {agent!r}; `aisys status` lists them", reason="unknown_agent"
+        )
 
     def _endpoint(self, address: Address) -> Endpoint:
         return self._open(self._side(address))
 
     def _side(self, address: Address) -> str:
         """The machine to stand on: that of the address when it is simulated here, so that its unix socket serves."""
-        return address.machine if address.unix_path and Path(address.unix_path).exists() else self._machine
+        return (
+            address.machine
+            if address.unix_path and Path(address.unix_path).exists()
+            else self._machine
+        )
 
     def _open(self, machine: str) -> Endpoint:
         endpoint = self._endpoints.get(machine)
         if endpoint is None:
             endpoint = self._endpoints[machine] = Endpoint(
-                host=f"{machine}/cli-{os.getpid()}", machine=machine, service=_NoService(), keys=self._keys
+                host=f"{machine}/cli-{os.getpid()}",
+                machine=machine,
+                service=_NoService(),
+                keys=self._keys,
             )
         return endpoint
 
@@ -191,7 +222,9 @@ def local_machine(fleet: Fleet) -> str:
         address = machine_address(fleet, name, None)
         if address.unix_path and Path(address.unix_path).exists():
             return name
-    raise Unreachable(f"no machine of fleet {fleet.name} runs on this computer: start it with `aisys up`")
+    raise Unreachable(
+        f"no machine of fleet {fleet.name} runs on this computer: start it with `aisys up`"
+    )
 
 
 def run_with_client(options: Options, work: Callable[[FleetClient], Awaitable[T]]) -> T:

@@ -14,7 +14,7 @@ from aisys.config.origins import DEFAULT_ORIGIN, Node, Origin, dotted, split_pat
 from aisys.config.paths import data_dir
 from aisys.config.secrets import resolve_secret
 from aisys.config.settings import FleetSettings
-from aisys.config.shape import is_secret, setting_paths, types_at
+from aisys.config.shape import is_secret, masked, setting_paths, types_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +172,8 @@ class Fleet:
             KeyError: there is no such setting.
         """
         parts = split_path(path)
-        tree = self.machine_trees.get(machine, self.tree) if machine else self.tree
-        node = tree.find(parts)
+        tree = self._view(machine)
+        node = tree.lookup(path) if isinstance(path, str) else tree.find(parts)
         if node is not None:
             return node.key
         named = parts[:2] if parts[:1] in (("agents",), ("machines",)) else ()
@@ -183,8 +183,23 @@ class Fleet:
 
     def origins(self, machine: str | None = None) -> dict[str, Origin]:
         """The origin of every value that some layer sets, by dotted path."""
-        tree = self.machine_trees.get(machine, self.tree) if machine else self.tree
-        return {dotted(path): node.key for path, node in tree.leaves()}
+        return {".".join(path): node.key for path, node in self._view(machine).leaves()}
+
+    def value(self, path: str | Sequence[str], *, machine: str | None = None) -> Any:
+        """What a path of `origins` is set to, for showing: secrets masked, ports without offset.
+
+        Raises:
+            KeyError: no layer sets it.
+        """
+        parts = split_path(path)
+        tree = self._view(machine)
+        node = tree.lookup(path) if isinstance(path, str) else tree.find(parts)
+        if node is None:
+            raise KeyError(self._unknown(parts))
+        return masked(node, parts)
+
+    def _view(self, machine: str | None) -> Node:
+        return self.machine_trees.get(machine, self.tree) if machine else self.tree
 
     def agent_settings_origin(self, agent: str, path: str | Sequence[str | int] = ()) -> Origin:
         """The place of an agent's setting, or the nearest place above it that exists.

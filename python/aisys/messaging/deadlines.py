@@ -85,7 +85,7 @@ class DeadlineWheel:
         self.last = bucket
 
     def _sweep(self) -> None:
-        """Drop what was answered; the next sweep comes after as many new entries as have survived this one."""
+        """Drop what was answered; the next sweep waits for as many new entries as survived."""
         alive = self._alive
         entries = 0
         for tick, bucket in list(self._buckets.items()):

@@ -211,14 +211,15 @@ class Endpoint:
     def _link(self, address: Address) -> ClientLink:
         link = self._dialled.get(address.key)
         if link is None:
-            link = self._dialled[address.key] = ClientLink(self._context, address, self._dial)
+            link = ClientLink(self._context, address, self._dial)
+            self._dialled[address.key] = link
         elif link.address != address:
             link.readdress(address)
         else:
             link.address = address
         return link
 
-    async def _dial(self, address: Address, link: ClientLink) -> Channel:
+    async def _dial(self, address: Address, link: Link) -> Channel:
         if address.machine == self.machine and address.unix_path is not None:
             limits = self._limits
             return await connect_unix(
@@ -278,7 +279,7 @@ class Endpoint:
         return sent + self._subscriber.deliver_local(topic, body, attachments, self.host)
 
     def set_peers(self, addresses: Iterable[Address]) -> None:
-        """Name the hosts whose events are wanted: a link to each is kept up, and interest is sent to it."""
+        """Name the hosts whose events are wanted; a link to each of them is kept up."""
         wanted = {
             address.key: address
             for address in addresses
@@ -333,7 +334,8 @@ class Endpoint:
         for listener in self._listeners:
             await listener.close()
         limit = self._context.now() + grace_s
-        while self._context.now() < limit and any(
+        # Polled, because an event for this one moment would cost something with every reply.
+        while self._context.now() < limit and any(  # noqa: ASYNC110
             link.open_requests or link.buffered_bytes() for link in self._accepted
         ):
             await asyncio.sleep(CLOSE_POLL_S)

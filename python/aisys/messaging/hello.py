@@ -14,7 +14,7 @@ MAX_HELLO_BYTES = 4096
 MAX_NAME_CHARS = 256
 
 
-class VersionMismatch(FrameError):
+class VersionMismatch(FrameError):  # noqa: N818 - as the other errors of aisys
     """The peer speaks another version of the protocol."""
 
     code = "version_mismatch"
@@ -63,7 +63,7 @@ class Hello:
             raise FrameError(f"{peer} sent a greeting of {len(body)} bytes")
         if body[0] != PROTOCOL_VERSION:
             raise VersionMismatch(
-                f"{peer} speaks protocol version {body[0]}, this process speaks {PROTOCOL_VERSION}: "
+                f"{peer} speaks protocol version {body[0]}, this process {PROTOCOL_VERSION}: "
                 "install the same version of aisys on both"
             )
         try:
@@ -74,6 +74,7 @@ class Hello:
             raise FrameError(f"{peer} sent a greeting that cannot be read: {error}") from error
         if not all(isinstance(name, str) and 0 < len(name) <= MAX_NAME_CHARS for name in names):
             raise FrameError(f"{peer} sent a greeting without proper names")
+        host, machine, instance = names
         if type(limit) is not int or limit < MAX_HELLO_BYTES:
             raise FrameError(f"{peer} sent a greeting with an impossible frame limit")
-        return cls(*names, limit)
+        return cls(host, machine, instance, limit)

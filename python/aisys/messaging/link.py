@@ -1,8 +1,9 @@
-"""What both ends of a link have in common: frames out in one batch a turn, frames in by the batch."""
+"""What both ends of a link have in common: frames leave and arrive by the batch."""
 
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -90,7 +91,7 @@ class LinkContext:
     draining: bool = False
 
 
-class Link:
+class Link(ABC):
     """One direction of frames out, one in, over a channel that may come and go."""
 
     __slots__ = (
@@ -211,8 +212,9 @@ class Link:
         if self._pending:
             self._flush()
 
+    @abstractmethod
     def _on_frames(self, frames: list[Frame]) -> None:
-        raise TypeError(f"{type(self).__name__} takes no frames")
+        """Handle a batch."""
 
     # --- flow control, called by the channel
 
@@ -229,8 +231,7 @@ class Link:
     # --- liveness
 
     def beat(self, sends: bool, misses: int) -> None:
-        """Half a heartbeat has passed: see whether the peer lives; `sends` is true every other
-        time.
+        """Half a heartbeat has passed: see whether the peer lives.
 
         Args:
             sends: whether a heartbeat is due.
@@ -295,5 +296,6 @@ class Link:
         self._reset()
         self._on_lost(error)
 
+    @abstractmethod
     def _on_lost(self, error: Exception) -> None:
-        raise TypeError(f"{type(self).__name__} cannot lose its channel")
+        """The channel is gone."""

@@ -1,4 +1,4 @@
-"""Topics and patterns: `speech.final`, `speech.*` (one word), `speech.**` (any number of words, also none)."""
+"""Topics and patterns: `speech.final`, `speech.*` (one word), `speech.**` (any number of words)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _check(text: str, what: str) -> list[str]:
 
 
 def matches(pattern: Sequence[str], words: Sequence[str]) -> bool:
-    """Whether the words of a topic fit the words of a pattern; time is the product of their lengths."""
+    """Whether the words of a topic fit those of a pattern, in the product of their lengths."""
     # reached[i]: the words so far fit the first i words of the pattern.
     reached = [True] + [False] * len(pattern)
     for index, part in enumerate(pattern):

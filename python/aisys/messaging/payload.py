@@ -30,8 +30,7 @@ class _HasParts(Exception):  # noqa: N818 - a signal between two functions of th
 
 
 def pack(value: object) -> tuple[bytes, list[Buffer]]:
-    """Encode a value of JSON types, bytes, memoryviews and numpy arrays, nested in lists, tuples
-    and dicts.
+    """Encode a value of JSON types, buffers and numpy arrays, nested in lists, tuples and dicts.
 
     Returns:
         The body, and the buffers to attach; the buffers of large values are views, not copies.
@@ -172,15 +171,15 @@ def _array(dtype_text: object, shape: object, buffer: memoryview) -> object:
     if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
         raise FrameError("an array without a proper shape")
     try:
-        import numpy
+        import numpy as np
     except ImportError:
         raise FrameError("an array arrived and numpy is not installed: pip install numpy") from None
     try:
-        dtype = numpy.dtype(dtype_text)
+        dtype = np.dtype(dtype_text)
     except TypeError as error:
         raise FrameError(f"an array of dtype {dtype_text!r} is not accepted") from error
     if math.prod(shape) * dtype.itemsize != buffer.nbytes:
         raise FrameError(
             f"an array of shape {shape} and dtype {dtype_text} does not have {buffer.nbytes} bytes"
         )
-    return numpy.frombuffer(buffer, dtype=dtype).reshape(shape)
+    return np.frombuffer(buffer, dtype=dtype).reshape(shape)

@@ -79,7 +79,7 @@ class Publisher:
         return audience
 
     def detach(self, audience: Audience, link: ServerLink) -> None:
-        """`link` is gone: go on counting for a while, so that a reconnect can tell what was missed."""
+        """`link` is gone: count on for a while, so that a reconnect can tell what was missed."""
         if audience.link is not link:
             return
         audience.link = None

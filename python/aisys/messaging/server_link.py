@@ -171,7 +171,7 @@ class ServerLink(Link):
         if machine is not None and hello.machine != machine:
             self._stats.refused_peers.labels("wrong_machine").inc()
             log.warning("peer_refused", claimed=hello.machine, proven=machine)
-            problem = f"the greeting says machine {hello.machine!r}, the connection belongs to {machine!r}"
+            problem = f"the greeting says machine {hello.machine!r}, the key {machine!r}"
             self.fail(Refused(problem, reason="unauthorised"), "unauthorised")
             return
         self.peer = Peer(hello.host, hello.machine, channel.peer_key)
@@ -258,7 +258,7 @@ class ServerLink(Link):
             Refused(f"{self._context.hello.host} has stopped", reason="shutting_down"), "stopped"
         )
 
-    def _on_lost(self, error: Exception) -> None:
+    def _on_lost(self, error: Exception) -> None:  # noqa: ARG002 - the client's side needs it
         if self._greeted:
             self._stats.links.labels("in").dec()
         if self._audience is not None:

@@ -16,11 +16,10 @@ __all__ = ["ReplyStream"]
 
 
 class ReplyStream:
-    """An asynchronous iterator over the items of one call; the producer is at most one window
-    ahead.
+    """An asynchronous iterator over the items of one call.
 
-    Leaving the iteration early needs `aclose` (or `async with`), which stops the producer; so does
-    the deadline.
+    The producer is at most one window ahead of the consumer. Leaving the iteration early needs
+    `aclose` (or `async with`), which stops the producer; so does the deadline.
 
     Attributes:
         target: what was called.

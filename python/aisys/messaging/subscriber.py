@@ -1,4 +1,4 @@
-"""The receiving side of publish/subscribe: interest of this process as a whole, and the distribution inside it."""
+"""The receiving side of publish/subscribe: one interest for the process, handed out inside it."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class Subscriber:
                 subscription.put(event)
 
     def on_beacon(self, position: Position, seq: int) -> None:
-        """The publisher says how many events were due so far: the end of the sequence may be missing."""
+        """The publisher says how many events were due so far: the last ones may be missing."""
         if position.epoch and seq > position.seq:
             self._missed(position, seq)
 

@@ -167,8 +167,9 @@ class Subscription:
                 self._loop.call_soon(self._drain)
 
     def _failed(self, item: Event, error: Exception) -> None:
+        """Note an exception that is being handled."""
         self._stats.handler_errors.inc()
-        log.exception("event_handler_raised", topic=item.topic, error=repr(error))
+        log.exception("event_handler_raised", topic=item.topic, error=repr(error))  # noqa: LOG004
 
     def _report_lost(self) -> None:
         if self._lost:
@@ -184,6 +185,4 @@ class Subscription:
             self._on_gap(gap)
         except Exception as error:
             self._stats.handler_errors.inc()
-            log.error(
-                "gap_handler_raised", publisher=gap.publisher, error=repr(error), exc_info=error
-            )
+            log.exception("gap_handler_raised", publisher=gap.publisher, error=repr(error))

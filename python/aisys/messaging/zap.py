@@ -6,15 +6,10 @@ listening sockets name a domain and set `ZAP_ENFORCE_DOMAIN`: without an answer 
 
 from __future__ import annotations
 
-import asyncio
-
-import zmq
-from zmq.utils import z85
-
 from aisys.logs import get_logger
 from aisys.messaging.keys import KeyRing
-from aisys.messaging.pump import SocketPump
 from aisys.messaging.stats import LinkStats
+from aisys.messaging.zmq_socket import Part, ZmqNode, encode_key
 
 __all__ = ["ZAP_DOMAIN", "ZapHandler"]
 
@@ -37,23 +32,14 @@ class ZapHandler:
 
     __slots__ = ("_keys", "_pump", "_stats", "denied", "expected")
 
-    def __init__(
-        self,
-        context: zmq.Context[zmq.Socket[bytes]],
-        loop: asyncio.AbstractEventLoop,
-        keys: KeyRing,
-        stats: LinkStats,
-    ) -> None:
+    def __init__(self, node: ZmqNode, keys: KeyRing, stats: LinkStats) -> None:
         self._keys = keys
         self._stats = stats
         self.denied = 0
-        self.expected = b""
-        socket = context.socket(zmq.REP)
-        socket.linger = 0
-        socket.bind(ZAP_ADDRESS)
-        self._pump = SocketPump(loop, socket, self._on_request)
+        self.expected = ""
+        self._pump = node.answering(ZAP_ADDRESS, self._on_request)
 
-    def _on_request(self, parts: list[zmq.Frame]) -> None:
+    def _on_request(self, parts: list[Part]) -> None:
         fields = [part.bytes for part in parts]
         if len(fields) != REQUEST_PARTS or fields[0] != b"1.0":
             request_id = fields[1] if len(fields) > 1 else b""
@@ -63,8 +49,8 @@ class ZapHandler:
         if domain != ZAP_DOMAIN or mechanism != b"CURVE" or len(credential) != KEY_BYTES:
             self._deny(request_id, address, "no CURVE key for this domain")
             return
-        key = z85.encode(credential).decode()
-        if key.encode() == self.expected:
+        key = encode_key(credential)
+        if key == self.expected:
             self._answer(request_id, None, b"no")
             return
         if self._keys.machine_of(key) is None:

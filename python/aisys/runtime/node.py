@@ -8,8 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from aisys import logs, tracing
-from aisys.agent import Agent, AgentContext, AgentRunner, AgentTable, Caller, CallOptions, TaskQueue
-from aisys.agent.dispatcher import Dispatcher, DispatchLimits
+from aisys.agent import (
+    Agent,
+    AgentContext,
+    AgentRunner,
+    AgentTable,
+    Caller,
+    CallOptions,
+    Dispatcher,
+    TaskQueue,
+)
 from aisys.backends import MemoryBackend, State, open_backend
 from aisys.config import Fleet, resolve_secret
 from aisys.errorbus import Forwarder, Reporter, Spool
@@ -53,7 +61,7 @@ class Node:
         self.dispatcher = Dispatcher(
             self.table,
             metrics=self.metrics,
-            limits=DispatchLimits(max_waiting=self.settings.limits.max_waiting),
+            max_waiting=self.settings.limits.max_waiting,
         )
         self.endpoint = Endpoint(
             host=host,
@@ -61,7 +69,8 @@ class Node:
             service=self.dispatcher,
             keys=keys,
             limits=Limits(
-                max_frame_bytes=self.settings.limits.max_frame_bytes, heartbeat_s=self.settings.heartbeat_s
+                max_frame_bytes=self.settings.limits.max_frame_bytes,
+                heartbeat_s=self.settings.heartbeat_s,
             ),
             metrics=self.metrics,
         )
@@ -81,7 +90,8 @@ class Node:
             max_bytes=self.settings.limits.spool_bytes,
         )
         self._forwarders = [
-            Forwarder(self.spool, self._sender(machine), destination=machine) for machine in fleet.machines
+            Forwarder(self.spool, self._sender(machine), destination=machine)
+            for machine in fleet.machines
         ]
         self.runners: dict[str, AgentRunner] = {}
         self._states: list[State] = []
@@ -98,7 +108,10 @@ class Node:
     def _sender(self, machine: str) -> Callable[[list[dict[str, Any]]], Awaitable[None]]:
         async def send(reports: list[dict[str, Any]]) -> None:
             await self.caller.call(
-                machine_agent_name(machine), "ingest_errors", {"reports": reports}, options=_FORWARDING
+                machine_agent_name(machine),
+                "ingest_errors",
+                {"reports": reports},
+                options=_FORWARDING,
             )
 
         return send
@@ -116,7 +129,12 @@ class Node:
         self.endpoint.set_peers(other_hosts(self.fleet, self.host, self.keys))
 
     def add_agent(
-        self, cls: type[Agent], name: str, settings: Mapping[str, Any], *, tasks: TaskQueue | None = None
+        self,
+        cls: type[Agent],
+        name: str,
+        settings: Mapping[str, Any],
+        *,
+        tasks: TaskQueue | None = None,
     ) -> AgentRunner:
         """Prepare an agent of the fleet; nothing of its own code runs yet."""
         return self._prepare(cls, name, settings, self._open_state(name), tasks)
@@ -157,7 +175,14 @@ class Node:
             where = self.fleet.origin("state.backend").where
             if settings.redis_url is None:
                 raise ConfigError(
-                    [Problem(where, "state.redis_url", "is not set", "Give the URL of the server, or use `file`.")]
+                    [
+                        Problem(
+                            where,
+                            "state.redis_url",
+                            "is not set",
+                            "Give the URL of the server, or use `file`.",
+                        )
+                    ]
                 )
             url = resolve_secret(settings.redis_url, data_dir=self.places.data, where=where)
             backend = open_backend(url, prefix=f"{self.fleet.name}:")
@@ -172,5 +197,7 @@ class Node:
         for forwarder in self._forwarders:
             await forwarder.stop()
         await self.endpoint.close()
-        await asyncio.gather(*(state.backend.close() for state in self._states), return_exceptions=True)
+        await asyncio.gather(
+            *(state.backend.close() for state in self._states), return_exceptions=True
+        )
         await self.spool.close()

@@ -26,12 +26,12 @@ class _NoRequests:
         for request in requests:
             request.fail(Refused(f"{request.target}: not served here", reason="not_ready"))
 
-    def on_cancel(self, request: Incoming) -> None:
+    def on_cancel(self, request: Incoming) -> None:  # noqa: ARG002 - nothing runs
         return None
 
 
 class LocalBus:
-    """The end of a process's links without any link: events reach the subscribers of this process only.
+    """An end of links without any link: events reach the subscribers of this process.
 
     Args:
         host: the host's id.

@@ -1,4 +1,4 @@
-"""Agents running in one process and one event loop, through the same router and runner as in a real fleet."""
+"""Agents in one process and one event loop, through the router and runner of a real fleet."""
 
 from __future__ import annotations
 
@@ -36,15 +36,16 @@ _SETTLE_TURNS = 20
 
 
 class LocalFleet:
-    """Runs agent classes in this process: `async with LocalFleet(KnowledgeBase, MemoryClient) as fleet:`.
+    """Runs agents in this process: `async with LocalFleet(KnowledgeBase) as fleet:`.
 
-    Calls between the agents, and those of the test, are checked, timed and limited as in a real fleet; events are
-    encoded and decoded; nothing listens on a socket.
+    Calls between the agents, and those of the test, are checked, timed and limited as in a real
+    fleet; events are encoded and decoded; nothing listens on a socket.
 
     Args:
         classes: the agents, in the order in which they start.
         settings: the settings of agents by name, as in the fleet file.
-        state: where agents keep their state; `file` survives `restart` and a second fleet on the same directory.
+        state: where agents keep their state; `file` survives `restart` and a second fleet on the
+            same directory.
         directory: for state and files; a temporary one by default.
         planned: agents that the fleet is to know of and not have.
         clock: time; give a `VirtualClock` to own it.
@@ -175,7 +176,7 @@ class LocalFleet:
         ]
 
     async def settle(self) -> None:
-        """Let events that are on their way be handled, as far as that needs no waiting for time or files."""
+        """Let events on their way be handled, as far as that needs no time and no files."""
         for _ in range(_SETTLE_TURNS):
             await asyncio.sleep(0)
 
@@ -186,7 +187,7 @@ class LocalFleet:
             TimeoutError: it did not become true.
         """
         async with asyncio.timeout(timeout_s):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 - any condition
                 await asyncio.sleep(0.005)
 
     async def stop(self, agent: str | type[Agent]) -> None:

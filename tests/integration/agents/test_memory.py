@@ -151,6 +151,27 @@ async def test_a_change_reaches_a_memory_that_was_stored_without_an_answer(tmp_p
         await eventually(settled, 5.0)
 
 
+async def test_what_the_store_refuses_holds_nothing_up(tmp_path: Path) -> None:
+    """A buffered item of another version that does not fit is put aside, reported, and counted."""
+    async with fleet(tmp_path) as agents:
+        client = agents.proxy(MemoryClient)
+        await agents.stop(MemoryOrchestratorService)
+        await client.add_memory("before")
+        buffer = agents.agent(MemoryClient)._buffer
+        await buffer.put([{"memory_id": "mem_odd", "content": "odd", "tier": "eternal"}])  # type: ignore[typeddict-item]
+        await client.add_memory("after")
+        await agents.restart(MemoryOrchestratorService)
+
+        async def delivered() -> bool:
+            return (await client.get_link_status())["buffered"] == 0
+
+        await eventually(delivered, 5.0)
+        hits = (await client.search_memory("", limit=10))["results"]
+        assert {hit["content"] for hit in hits} == {"before", "after"}
+        assert (await client.get_link_status())["rejected"] == 1
+        assert any("put aside" in str(report.impact) for report in agents.errors)
+
+
 async def test_a_full_buffer_refuses(tmp_path: Path) -> None:
     """Beyond the limit a memory is not accepted, and that is said."""
     settings = {"MemoryClient": {"timeout_s": 0.5, "buffer_limit": 2}}
@@ -389,6 +410,24 @@ async def test_closing_ends_and_deleting_erases(tmp_path: Path) -> None:
         with pytest.raises(SessionNotFound):
             await sessions.get_context(gone)
         assert (await sessions.search_turns("secret"))["turns"] == []
+
+
+async def test_a_conversation_of_a_given_id_is_continued(tmp_path: Path) -> None:
+    """Opening it again brings its turns back, after a restart and after it was closed."""
+    async with fleet(tmp_path) as agents:
+        sessions = agents.proxy(SessionMemoryAgent)
+        await sessions.create_session("ana", session_id="evening")
+        await sessions.add_turn("evening", "user", "Hello")
+        await sessions.close_session("evening")
+        await sessions.create_session("ana", session_id="evening")
+        assert (await sessions.add_turn("evening", "user", "Back"))["turns"] == 2
+    settings = {**QUICK, "SessionMemoryAgent": {"max_sessions": 1}}
+    async with fleet(tmp_path, settings=settings) as agents:
+        sessions = agents.proxy(SessionMemoryAgent)
+        await sessions.create_session("ben", session_id="other")
+        await sessions.create_session("ana", session_id="evening")
+        context = await sessions.get_context("evening")
+        assert [turn["text"] for turn in context["turns"]] == ["Hello", "Back"]
 
 
 async def test_conversations_beyond_the_limit_are_put_away_and_resumed(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ PairMaker = Callable[..., Any]
 
 @pytest.fixture
 def pair(tmp_path: Path) -> PairMaker:
-    """`async with pair(Agent, …) as hosts:`; keyword arguments go to the Dispatcher."""
+    """Makes hosts, joined by a socket; keyword arguments go to the Dispatcher."""
 
     @asynccontextmanager
     async def make(*classes: type[Agent], **limits: Any) -> AsyncIterator[Pair]:

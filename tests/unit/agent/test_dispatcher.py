@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-import numpy
+import numpy as np
 import pytest
 from pydantic import BaseModel
-from support.waiting import eventually
 
 from aisys import Agent, AgentError, Refused, errors, method, tracing
-from aisys.agent import CallOptions, Caller, Proxy
+from aisys.agent import Caller, CallOptions, Proxy
 from aisys.agent.spec import AgentSpec
+from support.waiting import eventually
 
 
 class Note(BaseModel):
@@ -21,7 +21,7 @@ class Note(BaseModel):
     stars: int = 1
 
 
-class TeaOut(AgentError):
+class TeaOutError(AgentError):
     code = "tea_out"
     fields = ("cups",)
 
@@ -45,7 +45,7 @@ class Server(Agent):
         return note
 
     @method
-    async def scale(self, data: numpy.ndarray, raw: bytes) -> dict[str, Any]:
+    async def scale(self, data: np.ndarray, raw: bytes) -> dict[str, Any]:
         return {"data": data * 2, "raw": raw}
 
     @method
@@ -64,7 +64,7 @@ class Server(Agent):
 
     @method
     async def no_tea(self) -> None:
-        raise TeaOut("the pot is empty", 3)
+        raise TeaOutError("the pot is empty", 3)
 
     @method
     async def wrong(self) -> int:
@@ -117,7 +117,7 @@ async def test_calls_travel_and_come_back(pair: Any) -> None:
         assert await server.add(2) == 3
         assert await server.echo(Note(title="x")) == Note(title="x")
         assert await server.echo({"title": "y", "stars": 2}) == Note(title="y", stars=2)
-        result = await server.scale(data=numpy.arange(3.0), raw=b"\x00\xff")
+        result = await server.scale(data=np.arange(3.0), raw=b"\x00\xff")
         assert result["data"].tolist() == [0.0, 2.0, 4.0]
         assert result["raw"] == b"\x00\xff"
         assert b'aisys_calls_total{agent="Server",method="add",outcome="ok"} 2' in (
@@ -136,15 +136,15 @@ async def test_calls_without_the_class_are_checked_at_the_callee(pair: Any) -> N
 
 
 async def test_exceptions_come_back_as_what_they_were(pair: Any) -> None:
-    """Builtin, own and result errors arrive as the same class; the accident is reported, the purpose is not."""
+    """Errors arrive as the same class; accidents are reported, purposes are not."""
     async with pair(Server) as hosts:
         server = proxy(hosts.caller)
         with pytest.raises(ValueError, match="no luck"):
             await server.fail()
-        with pytest.raises(TeaOut) as caught:
+        with pytest.raises(TeaOutError) as caught:
             await server.no_tea()
         assert caught.value.cups == 3
-        with pytest.raises(errors.ResultError, match="Server.wrong: result: Input should be"):
+        with pytest.raises(errors.ResultError, match=r"Server\.wrong: result: Input should be"):
             await server.wrong()
         assert [report.method for report in hosts.errors.reports] == ["Server.fail", "Server.wrong"]
 
@@ -257,7 +257,7 @@ async def test_the_most_urgent_request_is_served_first(pair: Any) -> None:
 async def test_unknown_targets_are_refused(pair: Any) -> None:
     """An agent or method that is not there is refused with a suggestion."""
     async with pair(Server) as hosts:
-        with pytest.raises(Refused, match="did you mean 'add'") as caught:
+        with pytest.raises(Refused, match=r"did you mean 'add'") as caught:
             await hosts.caller.call("Server", "ad", {})
         assert caught.value.reason == "unknown_method"
         with pytest.raises(AttributeError, match="did you mean 'echo'"):

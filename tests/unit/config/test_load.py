@@ -308,6 +308,26 @@ def test_origins(folder: Folder) -> None:
         fleet.origin("llm.urll")
 
 
+def test_every_origin_has_a_value_to_show(folder: Folder) -> None:
+    """What `origins` lists can be shown, with secrets masked and keys that hold dots found."""
+    folder.write(
+        "dev.yaml",
+        """
+        llm: {key: hush}
+        agents: {Emil: {settings: {token: hush, "a.b": {"c.d": 1}, words: [a, b]}}}
+        """,
+    )
+    fleet = folder.load()
+    shown = {path: fleet.value(path) for path in fleet.origins()}
+    assert shown["agents.Emil.settings.a.b.c.d"] == 1
+    assert shown["agents.Emil.settings.words"] == ["a", "b"]
+    assert shown["agents.Emil.settings.token"] == shown["llm.key"] == "**********"
+    assert shown["agents.Anna.place.shared"] == "pair"
+    assert all(fleet.origin(path) == origin for path, origin in fleet.origins().items())
+    with pytest.raises(KeyError):
+        fleet.value("nonsense")
+
+
 class _Inner(BaseModel):
     model_config = ConfigDict(extra="forbid")
     depth: int = Field(1, ge=0)

@@ -11,6 +11,7 @@ import pytest
 
 from aisys.config import Secret, resolve_secret
 from aisys.errors import ConfigError
+from aisys.logs import redact
 
 
 def test_a_secret_does_not_show() -> None:
@@ -73,6 +74,15 @@ def test_resolution_order(tmp_path: Path) -> None:
     assert found() == "from variable"
     assert resolve_secret("plain", environ=environ) == "plain"
     assert resolve_secret(Secret("plain"), environ=environ) == "plain"
+
+
+def test_resolved_secrets_stay_out_of_the_logs() -> None:
+    """From its resolution on a value is redacted wherever it turns up; a plain text is not."""
+    resolve_secret("secret:KEY", environ={"KEY": "canary-from-environment"})
+    resolve_secret(Secret("canary-from-setting"))
+    resolve_secret("canary-that-is-none")
+    text = "a canary-from-environment b canary-from-setting c canary-that-is-none"
+    assert redact(text) == "a [redacted] b [redacted] c canary-that-is-none"
 
 
 def test_what_is_nowhere_says_where_it_could_be(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -187,7 +188,9 @@ def test_large_and_missing_files_are_refused(tmp_path: Path) -> None:
     large.write_bytes(b"# " + b"x" * MAX_BYTES)
     assert "is larger than" in str(read_file(large, "base").problems[0])
     assert "cannot be read" in str(read_file(tmp_path / "none.yaml", "base").problems[0])
-    assert "cannot be read" in str(read_file(tmp_path, "base").problems[0])
+    assert "is not a file" in str(read_file(tmp_path, "base").problems[0])
+    os.mkfifo(tmp_path / "pipe.yaml")
+    assert "is not a file" in str(read_file(tmp_path / "pipe.yaml", "base").problems[0])
 
 
 def test_problems_are_bounded() -> None:

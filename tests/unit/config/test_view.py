@@ -108,6 +108,7 @@ def test_as_dict_masks_secrets(folder: Folder) -> None:
     shown = view(folder).as_dict()
     assert shown["llm"] == {"key": "**********", "model": "m"}
     assert shown["inner"] == {"depth": 3}
+    assert shown["token"] == "secret:EMIL_TOKEN"
     assert "agents" not in shown
 
 

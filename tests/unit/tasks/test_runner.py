@@ -52,7 +52,7 @@ async def test_no_more_run_at_a_time_than_allowed(store: TaskStore) -> None:
         nonlocal now, most
         now += 1
         most = max(most, now)
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(0.002)  # work: long enough to overlap
         now -= 1
 
     for _ in range(10):
@@ -141,7 +141,7 @@ async def test_leases_are_renewed_while_a_task_runs(store: TaskStore) -> None:
     async def handler(_: dict[str, Any]) -> None:
         nonlocal runs
         runs += 1
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(1.0)  # work: longer than the lease
 
     runner = TaskRunner(store, {"A.m": handler}, lease_s=0.15)
     other = TaskRunner(store, {"A.m": handler}, lease_s=0.15)

@@ -10,7 +10,7 @@ from aisys_agents.text.cues import is_farewell, is_greeting, is_thanks, plain
 from aisys_agents.text.date_answers import answer_date
 from aisys_agents.text.units import UnitProblem, find_conversion
 
-__all__ = ["match_intent"]
+__all__ = ["is_question", "match_intent"]
 
 _POLITE = (
     r"^(?:(?:ok(?:ay)?|hey|hi|hello|so|and|now|please|paki|pls|po|aisys|assistant|can you|could you|"
@@ -211,3 +211,15 @@ def _personal(flat: str) -> tuple[str, float] | None:
     if _RECALL_QUESTION.search(flat) and not _ADVICE.search(flat):
         return "recall", 0.88
     return None
+
+
+_ASKING = re.compile(
+    _POLITE + r"(?:who|what|when|where|which|whose|why|how|explain|define|describe|tell me (?:about|why|how|what)|"
+    r"is|are|does|did|was|were|sino|ano|anong|kailan|saan|nasaan|alin|bakit|paano|ilan|magkano|ipaliwanag)\b"
+)
+
+
+def is_question(text: str) -> bool:
+    """Whether a text asks for something, by its form."""
+    flat = plain(text)
+    return flat.rstrip().endswith("?") or _ASKING.match(flat) is not None

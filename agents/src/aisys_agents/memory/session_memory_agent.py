@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 
 from aisys import Agent, every, method, subscribe
 from aisys.ids import new_id
-from aisys_agents.memory.errors import MemoryNotFound, SessionClosed, SessionNotFound
+from aisys_agents.memory.errors import MemoryNotFound, SessionClosed, SessionNotFound, StoreAway
 from aisys_agents.memory.memory_client import MemoryClient, SearchFilters
 from aisys_agents.memory.models import (
     Content,
@@ -149,9 +149,10 @@ class SessionMemoryAgent(Agent):
             user_id: who with.
             kind: what sort of conversation.
             meta: anything worth keeping about it.
-            session_id: the id it is to have; one that is open already is simply continued.
+            session_id: the id it is to have; a conversation of this id is continued, also one
+                that had ended.
         """
-        if session_id is not None and session_id in self._sessions:
+        if session_id is not None and await self._continue(session_id):
             return SessionCreated(session_id=session_id)
         now = self.clock.time()
         session = _Session(session_id or new_id("session"), user_id, kind, now, now)
@@ -162,7 +163,6 @@ class SessionMemoryAgent(Agent):
             meta={**(meta or {}), "user_id": user_id, "session_kind": kind},
             memory_id=session.session_id,
         )
-        self._recent[session.session_id] = _Recent()
         await self._take(session)
         await self._changed(session, "created")
         return SessionCreated(session_id=session.session_id)
@@ -321,6 +321,17 @@ class SessionMemoryAgent(Agent):
             if session.last_at <= limit:
                 await self._drop(session.session_id)
                 await self._changed(session, "idle")
+
+    async def _continue(self, session_id: str) -> bool:
+        """Take a conversation up again, if there is one of this id and the store can say so."""
+        try:
+            session = await self._session(session_id, open_only=False)
+        except (SessionNotFound, StoreAway):
+            return False
+        if session_id not in self._sessions:
+            await self.memory.update_memory(session_id, MemoryChanges(meta={"closed_at": None}))
+            await self._take(session)
+        return True
 
     async def _take(self, session: _Session) -> None:
         """Enter a conversation in the table, letting go of the longest idle if it is full."""

@@ -1,25 +1,38 @@
 //! RFC 8785: one text for one value. Also the sorting that `sort_keys` shares with it.
 
 use pyo3::ffi;
+use pyo3::prelude::*;
 
 use super::object::Object;
 use super::out::Out;
 use super::write::{Failure, Order, Writer, Written, refused};
 
-/// Beyond this, doubles (and the readers that use them) do not tell neighbours apart.
+/// Integers up to this are exact in a double.
 const MAX_EXACT: u64 = (1 << 53) - 1;
 
-pub fn check_integer(value: i64) -> Written {
-    if value.unsigned_abs() <= MAX_EXACT {
-        Ok(())
-    } else {
-        Err(inexact())
-    }
+/// Whether a double keeps every integer of this size.
+#[inline(always)]
+pub fn is_exact(value: i64) -> bool {
+    value.unsigned_abs() <= MAX_EXACT
 }
 
+/// Writes an integer beyond the exact ones if its digits are those of the nearest double: such an integer is what
+/// reading the canonical text of a large double gives.
 #[cold]
-pub fn inexact() -> Box<Failure> {
-    refused("the integer is not exact in a double, so it has no canonical form: send it as a string")
+pub fn large_integer(out: &mut Out, value: &Bound<'_, PyAny>) -> Written {
+    let digits = value.to_string();
+    let nearest = value.extract::<f64>().unwrap_or(f64::INFINITY);
+    if nearest.is_finite() {
+        let mut text = Out::default();
+        number(&mut text, nearest);
+        if text.as_bytes() == digits.as_bytes() {
+            out.extend(digits.as_bytes());
+            return Ok(());
+        }
+    }
+    Err(refused(
+        "a double does not keep the integer's digits, so it has no canonical form: send it as a string",
+    ))
 }
 
 /// Writes a finite number as ECMAScript's `Number::toString` does.
@@ -72,10 +85,7 @@ fn digits_of(shortest: &str) -> (Vec<u8>, i32) {
 }
 
 /// The members of a dict in the order that the writer keeps.
-pub fn sorted_members(
-    writer: &Writer<'_, '_>,
-    dict: *mut ffi::PyObject,
-) -> Result<Vec<(Object, Object)>, Box<Failure>> {
+pub fn sorted_members(writer: &Writer<'_, '_>, dict: *mut ffi::PyObject) -> Result<Vec<(Object, Object)>, Failure> {
     let mut members = Vec::new();
     let mut place = 0;
     let mut key = std::ptr::null_mut();

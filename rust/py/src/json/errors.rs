@@ -35,7 +35,9 @@ pub fn raised(py: Python<'_>) -> PyErr {
     PyErr::fetch(py)
 }
 
+/// `JSONDecodeError` with the place of the problem.
 #[cold]
+#[allow(clippy::naive_bytecount)] // an error's place is not worth a dependency
 pub fn decode_error(py: Python<'_>, problem: &str, text: &[u8], at: usize) -> PyErr {
     let at = at.min(text.len());
     let before = &text[..at];

@@ -3,6 +3,9 @@
 //! `aisys.json` is the face of these functions; it documents what they promise. Reading is one pass from bytes to
 //! objects (`cursor`, `parse`, `strings`, `numbers`), writing one pass from objects to a reused buffer (`write`, `out`).
 
+// Lengths and places in memory fit isize; 64-bit integers change their sign on purpose.
+#![allow(clippy::cast_possible_wrap)]
+
 #[cfg(Py_GIL_DISABLED)]
 compile_error!("the JSON codec's key cache relies on the GIL; free-threaded builds use another tier");
 

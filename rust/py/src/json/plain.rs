@@ -48,7 +48,7 @@ fn is_written(value: &Bound<'_, PyAny>) -> bool {
     value.is_none() || written.contains(&kind)
 }
 
-fn converted<'py>(writer: &Writer<'_, 'py>, value: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>, Box<Failure>> {
+fn converted<'py>(writer: &Writer<'_, 'py>, value: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>, Failure> {
     let setup = writer.setup()?;
     let plain = setup.plain.bind(writer.py).call1((value,));
     let plain = plain.map_err(|error| conversion_failure(writer.py, error))?;
@@ -63,7 +63,7 @@ fn converted<'py>(writer: &Writer<'_, 'py>, value: &Bound<'py, PyAny>) -> Result
 
 /// A `ValueError` says that this value has no JSON form; anything else is not ours.
 #[cold]
-fn conversion_failure(py: Python<'_>, error: PyErr) -> Box<Failure> {
+fn conversion_failure(py: Python<'_>, error: PyErr) -> Failure {
     if error.is_instance_of::<PyValueError>(py) {
         refused(error.value(py).to_string())
     } else {
@@ -72,7 +72,7 @@ fn conversion_failure(py: Python<'_>, error: PyErr) -> Box<Failure> {
 }
 
 #[cold]
-fn unsupported(value: &Bound<'_, PyAny>) -> Box<Failure> {
+fn unsupported(value: &Bound<'_, PyAny>) -> Failure {
     let name = type_name(value);
     let hint = match name.as_str() {
         "bytes" => "send it as an attachment or encode it as text",
@@ -92,7 +92,10 @@ fn type_name(value: &Bound<'_, PyAny>) -> String {
 /// Copies a fragment after checking it.
 fn raw(writer: &mut Writer<'_, '_>, value: &Bound<'_, PyAny>) -> Written {
     if writer.order == Order::Canonical {
-        return Err(refused("Raw text is not canonical: decode it first"));
+        let len = value.len().map_err(python_failure)?;
+        return Err(refused(format!(
+            "Raw text ({len} bytes) is not canonical: decode it first"
+        )));
     }
     let data = value.getattr("data").map_err(python_failure)?;
     let data = data.cast::<PyBytes>().map_err(|error| python_failure(error.into()))?;
@@ -107,7 +110,7 @@ fn raw(writer: &mut Writer<'_, '_>, value: &Bound<'_, PyAny>) -> Written {
 
 /// The exact str of a key that is a subclass of str.
 #[cold]
-pub fn key_text(key: &Bound<'_, PyAny>) -> Result<Object, Box<Failure>> {
+pub fn key_text(key: &Bound<'_, PyAny>) -> Result<Object, Failure> {
     if let Ok(text) = key.cast::<PyString>() {
         return str_of(text);
     }
@@ -120,7 +123,7 @@ pub fn key_text(key: &Bound<'_, PyAny>) -> Result<Object, Box<Failure>> {
 }
 
 /// Members of enums that are str stand for their value, other subclasses for their characters.
-fn str_of(text: &Bound<'_, PyString>) -> Result<Object, Box<Failure>> {
+fn str_of(text: &Bound<'_, PyString>) -> Result<Object, Failure> {
     let py = text.py();
     let is_enum = py
         .import("enum")

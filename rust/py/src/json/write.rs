@@ -29,28 +29,30 @@ pub enum Order {
     Canonical,
 }
 
-/// Why writing stopped.
-pub enum Failure {
+/// Why writing stopped: one pointer wide, so that results travel in registers.
+pub struct Failure(Box<Cause>);
+
+enum Cause {
     /// The value has no JSON form; the path leads to it, innermost token first.
     Value { message: String, path: Vec<String> },
     /// An exception of someone else's code.
     Python(PyErr),
 }
 
-pub type Written = Result<(), Box<Failure>>;
+pub type Written = Result<(), Failure>;
 
 /// The failure of a value without a JSON form.
 #[cold]
-pub fn refused(message: impl Into<String>) -> Box<Failure> {
-    Box::new(Failure::Value {
+pub fn refused(message: impl Into<String>) -> Failure {
+    Failure(Box::new(Cause::Value {
         message: message.into(),
         path: Vec::new(),
-    })
+    }))
 }
 
 #[cold]
-pub fn python_failure(error: PyErr) -> Box<Failure> {
-    Box::new(Failure::Python(error))
+pub fn python_failure(error: PyErr) -> Failure {
+    Failure(Box::new(Cause::Python(error)))
 }
 
 pub struct Writer<'a, 'py> {
@@ -104,7 +106,7 @@ fn written<'py, T>(
     writer.out.clear();
     let result = match writer.value(value.as_ptr(), 0) {
         Ok(()) => take(&writer.out),
-        Err(failure) => Err(exception(py, *failure)),
+        Err(failure) => Err(exception(py, *failure.0)),
     };
     if writer.out.capacity() <= Pool::<Out>::MAX_KEPT_BYTES {
         BUFFERS.with(|pool| pool.put(writer.out));
@@ -113,10 +115,10 @@ fn written<'py, T>(
 }
 
 #[cold]
-fn exception(py: Python<'_>, failure: Failure) -> PyErr {
-    match failure {
-        Failure::Python(error) => error,
-        Failure::Value { message, path } => {
+fn exception(py: Python<'_>, cause: Cause) -> PyErr {
+    match cause {
+        Cause::Python(error) => error,
+        Cause::Value { message, path } => {
             let pointer = path.iter().rev().fold(String::new(), |mut pointer, token| {
                 pointer.push('/');
                 pointer.push_str(&token.replace('~', "~0").replace('/', "~1"));
@@ -129,14 +131,14 @@ fn exception(py: Python<'_>, failure: Failure) -> PyErr {
 
 /// The failure as seen from one container further out.
 #[cold]
-fn inside(mut failure: Box<Failure>, token: impl FnOnce() -> String) -> Box<Failure> {
-    if let Failure::Value { path, .. } = &mut *failure {
+fn inside(mut failure: Failure, token: impl FnOnce() -> String) -> Failure {
+    if let Cause::Value { path, .. } = &mut *failure.0 {
         path.push(token());
     }
     failure
 }
 
-impl<'py> Writer<'_, 'py> {
+impl Writer<'_, '_> {
     /// Writes a value that stands inside `depth` containers.
     ///
     /// The pointer is a live object for as long as this runs: its container, or the caller, holds a reference.
@@ -208,8 +210,8 @@ impl<'py> Writer<'_, 'py> {
         if overflow != 0 {
             return self.large_integer(value, overflow);
         }
-        if self.order == Order::Canonical {
-            canonical::check_integer(small)?;
+        if self.order == Order::Canonical && !canonical::is_exact(small) {
+            return self.large_integer(value, overflow);
         }
         self.out.extend(itoa::Buffer::new().format(small).as_bytes());
         Ok(())
@@ -218,7 +220,9 @@ impl<'py> Writer<'_, 'py> {
     #[cold]
     fn large_integer(&mut self, value: *mut ffi::PyObject, overflow: i32) -> Written {
         if self.order == Order::Canonical {
-            return Err(canonical::inexact());
+            // SAFETY: a live object.
+            let value = unsafe { Bound::from_borrowed_ptr(self.py, value) };
+            return canonical::large_integer(&mut self.out, &value);
         }
         if overflow > 0 {
             // SAFETY: an exact int; the exception that it may raise is taken away below.
@@ -253,7 +257,7 @@ impl<'py> Writer<'_, 'py> {
         Ok(())
     }
 
-    fn enter(depth: usize) -> Result<usize, Box<Failure>> {
+    fn enter(depth: usize) -> Result<usize, Failure> {
         if depth >= MAX_DEPTH {
             return Err(refused(
                 "nested deeper than 512 levels, or a value that contains itself",
@@ -367,7 +371,7 @@ impl<'py> Writer<'_, 'py> {
 
     /// The exact str of a key of another type.
     #[cold]
-    pub fn key_text(&self, key: *mut ffi::PyObject) -> Result<Object, Box<Failure>> {
+    pub fn key_text(&self, key: *mut ffi::PyObject) -> Result<Object, Failure> {
         // SAFETY: the key is alive.
         let key = unsafe { Bound::from_borrowed_ptr(self.py, key) };
         plain::key_text(&key)
@@ -392,7 +396,7 @@ impl<'py> Writer<'_, 'py> {
     }
 
     /// The face's classes and functions.
-    pub fn setup(&self) -> Result<&'static Setup, Box<Failure>> {
+    pub fn setup(&self) -> Result<&'static Setup, Failure> {
         setup::get(self.py).ok_or_else(|| refused("the JSON codec was not set up: import aisys.json"))
     }
 }
