@@ -20,7 +20,7 @@ MAX_BUFFERED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event with its surroundings; annotate a `@subscribe` handler's argument with it to get them.
+    """An event with its surroundings, for `@subscribe` handlers that want them.
 
     Attributes:
         topic: the dotted topic.
@@ -139,7 +139,7 @@ class EventQueue:
     async def close(self) -> None:
         """Take no further events."""
         while self._subscriptions:
-            await self._subscriptions.pop().close()
+            await self._subscriptions.pop().aclose()
 
     def put(self, event: RawEvent) -> None:
         """Take an event off a link; never blocks."""

@@ -1,8 +1,8 @@
 """Stores for state: one contract over memory, a file and Redis.
 
-`State` is what an agent sees as `self.state`; `Backend` is the contract below it; `open_backend` turns one line
-of configuration into a backend. `RedisBackend` loads the
-client library when it connects, so that nobody else pays for it.
+`State` is what an agent sees as `self.state`; `Backend` is the contract below it; `open_backend`
+turns one line of configuration into a backend. `RedisBackend` loads the client library when it
+connects, so that nobody else pays for it.
 """
 
 from aisys.backends.base import Backend as Backend

@@ -1,4 +1,4 @@
-"""The contract that every key-value store keeps; one conformance suite checks them all against it."""
+"""The contract that every key-value store keeps; one conformance suite checks it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ INT64_MAX: Final = 2**63 - 1
 class Backend(ABC):
     """Keys to bytes, counters and lists.
 
-    A key is a non-empty string of at most 1,024 bytes in UTF-8. It holds either a value (bytes) or a list of
-    values; a counter is a value that happens to be a decimal integer of 64 bits. Each method is atomic, also
-    towards other processes that use the same store.
+    A key is a non-empty string of at most 1,024 bytes in UTF-8. It holds either a value (bytes) or
+    a list of values; a counter is a value that happens to be a decimal integer of 64 bits. Each
+    method is atomic, also towards other processes that use the same store.
 
-    `ttl_s` is how long to keep a key, in seconds. It follows the wall clock of the store, survives a restart and
-    is for keeping data, never for leases. `set` and `mset` without one clear an earlier one; `incr` and `append`
-    keep it.
+    `ttl_s` is how long to keep a key, in seconds. It follows the wall clock of the store, survives
+    a restart and is for keeping data, never for leases. `set` and `mset` without one clear an
+    earlier one; `incr` and `append` keep it.
 
     When a call is cancelled its write may or may not be done; the store stays usable.
     """
@@ -35,6 +35,7 @@ class Backend(ABC):
     def durability(self) -> Durability:
         """What an acknowledged write survives."""
 
+    @abstractmethod
     async def open(self) -> None:
         """Open now rather than at the first use, so that a broken store is found at the start."""
 
@@ -74,7 +75,7 @@ class Backend(ABC):
     async def compare_and_set(
         self, key: str, expected: bytes | None, new: bytes | None, *, ttl_s: float | None = None
     ) -> bool:
-        """Store `new` only if the key holds `expected`; None stands for an absent key on both sides.
+        """Store `new` only if the key holds `expected`; None stands for an absent key.
 
         Raises:
             WrongKind: the key holds a list.
@@ -84,7 +85,8 @@ class Backend(ABC):
     def scan(self, prefix: str = "") -> AsyncIterator[str]:
         """The keys that begin with `prefix`, in no order.
 
-        A key that exists during the whole scan comes exactly once; one that comes or goes meanwhile may come.
+        A key that exists during the whole scan comes exactly once; one that comes or goes meanwhile
+        may come.
         """
 
     @abstractmethod
@@ -93,7 +95,8 @@ class Backend(ABC):
     ) -> int:
         """Add values to the end of the list; return its length afterwards.
 
-        The cost is that of the change, not that of the list. With `max_items` the oldest beyond it go.
+        The cost is that of the change, not that of the list. With `max_items` the oldest beyond it
+        go.
 
         Raises:
             WrongKind: the key holds a value.
@@ -126,7 +129,8 @@ def check_key(key: str) -> bytes:
         raise BackendError("a key must not be empty")
     if len(data) > MAX_KEY_BYTES:
         raise BackendError(
-            f"key {key[:40]!r}... has {len(data)} bytes; the limit is {MAX_KEY_BYTES}: store its hash instead"
+            f"key {key[:40]!r}... has {len(data)} bytes; the limit is {MAX_KEY_BYTES}: "
+            "use its hash instead"
         )
     return data
 

@@ -14,7 +14,7 @@ class BackendError(AisysError):
 
 
 class WrongKind(BackendError):
-    """The key holds something else: a list where a value was asked for, or a text where a number was."""
+    """The key holds something else: a list, or a value that is not a number."""
 
     code: ClassVar[str] = "wrong_kind"
 

@@ -30,9 +30,15 @@ SCHEMA: Final = Schema(
     version=1,
     statements=(
         # A list is an entry without a value; its items are numbered first..next-1.
-        "CREATE TABLE entries (key TEXT PRIMARY KEY, value BLOB, expires REAL, first INTEGER, next INTEGER)",
+        (
+            "CREATE TABLE entries (key TEXT PRIMARY KEY, value BLOB, expires REAL, "
+            "first INTEGER, next INTEGER)"
+        ),
         "CREATE INDEX entries_expires ON entries (expires) WHERE expires IS NOT NULL",
-        "CREATE TABLE items (key TEXT, seq INTEGER, value BLOB NOT NULL, PRIMARY KEY (key, seq)) WITHOUT ROWID",
+        (
+            "CREATE TABLE items (key TEXT, seq INTEGER, value BLOB NOT NULL, "
+            "PRIMARY KEY (key, seq)) WITHOUT ROWID"
+        ),
     ),
 )
 
@@ -48,9 +54,9 @@ _Row = tuple[bytes | None, float | None, int | None, int | None]
 class FileBackend(Backend):
     """One SQLite file `state.db` in `folder` (made 0700 if absent), in WAL mode.
 
-    A write returns after its commit, by default synced to the disk (`durability="disk"`); writes that wait at the
-    same time share one commit. `durability="process"` survives `kill -9` but not power loss. Do not put the folder
-    on a network file system.
+    A write returns after its commit, by default synced to the disk (`durability="disk"`); writes
+    that wait at the same time share one commit. `durability="process"` survives `kill -9` but not
+    power loss. Do not put the folder on a network file system.
     """
 
     def __init__(

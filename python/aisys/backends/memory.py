@@ -58,6 +58,9 @@ class MemoryBackend(Backend):
         """Nothing outlives the process."""
         return "memory"
 
+    async def open(self) -> None:
+        """Nothing to open."""
+
     async def get(self, key: str) -> bytes | None:
         """The value of `key`, or None."""
         return self._value(key)
@@ -244,5 +247,6 @@ class MemoryBackend(Backend):
 
     def _too_large(self, size: int) -> Refused:
         return Refused(
-            f"{size} bytes do not fit into a memory store of {self._max_bytes} bytes", reason="too_large"
+            f"{size} bytes do not fit into a memory store of {self._max_bytes} bytes",
+            reason="too_large",
         )

@@ -22,7 +22,7 @@ def open_backend(
     max_bytes: int = 64 * 1024 * 1024,
     clock: Clock = SYSTEM_CLOCK,
 ) -> Backend:
-    """The backend that `kind` names. Nothing is opened yet: that happens at the first use or by `open()`.
+    """The backend that `kind` names. It opens at its first use or by `open()`.
 
     Args:
         kind: `memory`, `file`, or a URL `redis://`, `rediss://` or `unix://`.

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 SCAN_COUNT: Final = 200
 SCAN_REMEMBERED: Final = 1_000_000
 
-# Redis' own INCR takes "+1" and " 1" for no number as well, so the check of the spelling is left to it.
+# Redis' own INCR takes "+1" and " 1" for no number as well, so the check of the spelling is left to
+# it.
 _COMPARE_AND_SET: Final = """
 local held = redis.call('GET', KEYS[1])
 if ARGV[1] == '0' then
@@ -51,9 +52,10 @@ _Argument = str | bytes | int
 class RedisBackend(Backend):
     """One Redis server, reached by `redis://`, `rediss://` or `unix:///path/to.sock?db=0`.
 
-    Nothing is retried behind the caller's back. A command that was not sent raises `Unreachable`; one that was
-    sent and not answered raises `Indefinite`, because it may have been done. A cancelled command closes its
-    connection, so that its late answer can never be taken for another one's.
+    Nothing is retried behind the caller's back. A command that was not sent raises `Unreachable`;
+    one that was sent and not answered raises `Indefinite`, because it may have been done. A
+    cancelled command closes its connection, so that its late answer can never be taken for another
+    one's.
 
     Args:
         url: the server; a password in it is never shown.
@@ -73,11 +75,13 @@ class RedisBackend(Backend):
         self._closed = False
         self._durability: Durability = "process"
         parts = urlsplit(url)
-        self.where = parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or 6379}"
+        self.where = (
+            parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or 6379}"
+        )
 
     @property
     def durability(self) -> Durability:
-        """As the server said when it was opened: `disk` with `appendfsync always`, `memory` without AOF."""
+        """As the server said when it was opened: `disk` with AOF always, `memory` without AOF."""
         return self._durability
 
     async def open(self) -> None:
@@ -85,7 +89,8 @@ class RedisBackend(Backend):
 
         Raises:
             Unreachable: no connection.
-            Refused: the server may throw acknowledged keys away (`maxmemory-policy` is not `noeviction`).
+            Refused: the server may throw acknowledged keys away (`maxmemory-policy` is not
+                `noeviction`).
         """
         replies = await self._run(
             ("CONFIG", "GET", "maxmemory-policy"),
@@ -172,9 +177,7 @@ class RedisBackend(Backend):
         cursor: bytes | int = 0
         seen: set[bytes] = set()
         while True:
-            cursor, keys = await self._one(
-                "SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT
-            )
+            cursor, keys = await self._one("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)
             for key in keys:
                 # SCAN may give a key twice while the server resizes its table.
                 if key not in seen:
@@ -196,12 +199,10 @@ class RedisBackend(Backend):
         full_key = self._key(key)
         if not values:
             return int(await self._one("LLEN", full_key))
-        push = ("RPUSH", full_key, *values)
+        push: tuple[_Argument, ...] = ("RPUSH", full_key, *values)
         if max_items is None:
             return int(await self._one(*push))
-        replies = await self._run(
-            ("MULTI",), push, ("LTRIM", full_key, -max_items, -1), ("EXEC",)
-        )
+        replies = await self._run(("MULTI",), push, ("LTRIM", full_key, -max_items, -1), ("EXEC",))
         return min(int(replies[-1][0]), max_items)
 
     async def read_list(self, key: str, start: int = 0, stop: int | None = None) -> list[bytes]:
@@ -209,7 +210,8 @@ class RedisBackend(Backend):
         full_key = self._key(key)
         if stop == 0:
             start, stop = 1, 1
-        # LRANGE takes the last item, not the one after it. A start before the list is its beginning, in both.
+        # LRANGE takes the last item, not the one after it. A start before the list is its
+        # beginning, in both.
         last = -1 if stop is None else stop - 1
         return list(await self._one("LRANGE", full_key, start, last))
 
@@ -238,20 +240,25 @@ class RedisBackend(Backend):
 
         With `check` the first reply that is an error is raised, else errors are among the replies.
         """
-        connection = await self._connect()
+        pool = self._connections()
+        connection = await self._connect(pool)
         try:
             replies = await self._exchange(connection, commands)
         finally:
-            await self._connections().release(connection)
+            await pool.release(connection)
         if check:
             for reply in replies:
-                if isinstance(reply, Exception):
-                    raise self._explain_reply(reply)
+                # EXEC gives a list, in which each command of the transaction has its reply.
+                for part in reply if isinstance(reply, list) else (reply,):
+                    if isinstance(part, Exception):
+                        raise self._explain_reply(part)
         return replies
 
     def _connections(self) -> BlockingConnectionPool:
         if self._closed:
-            raise Refused(f"the connection to Redis at {self.where} is closed", reason="shutting_down")
+            raise Refused(
+                f"the connection to Redis at {self.where} is closed", reason="shutting_down"
+            )
         if self._pool is None:
             self._pool = self._make_pool()
         return self._pool
@@ -275,14 +282,15 @@ class RedisBackend(Backend):
             health_check_interval=0,
         )
 
-    async def _connect(self) -> AbstractConnection:
+    async def _connect(self, pool: Any) -> AbstractConnection:
         from redis.exceptions import AuthenticationError, RedisError
 
         try:
-            connection: AbstractConnection = await self._connections().get_connection()
+            connection: AbstractConnection = await pool.get_connection()
         except AuthenticationError as error:
             raise Refused(
-                f"Redis at {self.where} refused the user or password: {error}", reason="unauthorised"
+                f"Redis at {self.where} refused the user or password: {error}",
+                reason="unauthorised",
             ) from error
         except (RedisError, OSError) as error:
             raise Unreachable(f"no connection to Redis at {self.where}: {error}") from error

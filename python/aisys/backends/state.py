@@ -20,14 +20,14 @@ MAX_ATTEMPTS: Final = 100
 class State:
     """JSON values under the keys of one namespace.
 
-    Namespaces in one backend do not see each other's keys. Values are what `aisys.json` can write; they come back
-    as plain JSON values.
+    Namespaces in one backend do not see each other's keys. Values are what `aisys.json` can write;
+    they come back as plain JSON values.
 
     Args:
         backend: where the values are.
         namespace: usually the agent's name: letters, digits, `_`, `.` and `-`.
-        path: the agent's own folder; made 0700 when first asked for. Without one it is a temporary folder that
-            goes when the state is collected or the process ends.
+        path: the agent's own folder; made 0700 when first asked for. Without one it is a temporary
+            folder that goes when the state is collected or the process ends.
     """
 
     def __init__(self, backend: Backend, namespace: str, *, path: Path | None = None) -> None:
@@ -97,9 +97,14 @@ class State:
         return await self.backend.incr(self._prefix + key, amount)
 
     async def update(
-        self, key: str, change: Callable[[Any], Any], default: Any = None, *, ttl_s: float | None = None
+        self,
+        key: str,
+        change: Callable[[Any], Any],
+        default: Any = None,
+        *,
+        ttl_s: float | None = None,
     ) -> Any:
-        """Replace the value by `change(value)`, atomically towards everyone else; return the new value.
+        """Replace the value by `change(value)`, atomically; return the new value.
 
         `change` is called again when another writer was faster, so it must only compute.
 
@@ -119,7 +124,8 @@ class State:
     async def append(self, key: str, *values: Any, max_items: int | None = None) -> int:
         """Add values to the end of the list at `key`; return its length.
 
-        The cost is that of what is added, however long the list. With `max_items` the oldest beyond it go.
+        The cost is that of what is added, however long the list. With `max_items` the oldest beyond
+        it go.
         """
         encoded = [json.dumps(value) for value in values]
         return await self.backend.append(self._prefix + key, encoded, max_items=max_items)
@@ -134,5 +140,5 @@ class State:
             return json.loads(data)
         except ValueError as error:
             raise BackendError(
-                f"{self.namespace}: {key!r} does not hold JSON ({error}): it was written by something else"
+                f"{self.namespace}: {key!r} does not hold JSON ({error}): something else wrote it"
             ) from error

@@ -32,8 +32,8 @@ class Job:
 class BatchThread:
     """Takes jobs from any event loop and hands them to `run_batch` on a thread of its own.
 
-    While one batch is being done the next one gathers: under load many jobs share one commit, and without load
-    a job waits for nothing. At most `max_waiting` jobs wait; one more is refused.
+    While one batch is being done the next one gathers: under load many jobs share one commit, and
+    without load a job waits for nothing. At most `max_waiting` jobs wait; one more is refused.
 
     Attributes:
         undelivered: outcomes whose event loop was gone.

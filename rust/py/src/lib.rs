@@ -7,6 +7,7 @@ mod errors;
 mod frame;
 mod info;
 mod json;
+mod labels;
 mod metrics;
 mod queue;
 

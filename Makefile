@@ -1,0 +1,79 @@
+# The two commands are `make up` and `make test`; each does all of its own set-up.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+RUST_SOURCES := $(shell find rust/core rust/py -name '*.rs' -o -name 'Cargo.toml' | grep -v '/target/') Cargo.toml Cargo.lock
+SIZE ?= small
+ARGS ?=
+# The build backends look for maturin on the PATH.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help setup up down test lint fmt bench wheel faults fuzz soak clean rust-test
+
+help: ## what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.locked: requirements/dev.lock scripts/require
+	@python=$$(scripts/require) && \
+	  { [ -x $(BIN)/python ] || { echo "aisys: making a virtual environment with $$python"; $$python -m venv $(VENV); }; }
+	@echo "aisys: installing the locked dependencies"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary=:all: -r requirements/dev.lock
+	@touch $@
+
+$(VENV)/.native: $(VENV)/.locked $(RUST_SOURCES) pyproject.toml
+	@scripts/require >/dev/null
+	@echo "aisys: building the Rust extension (release)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.agents: $(VENV)/.native agents/pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable agents
+	@touch $@
+
+setup: $(VENV)/.agents ## virtual environment, release build, both distributions
+
+up: setup ## build if needed, then run the fleet until Ctrl-C
+	@$(BIN)/aisys up $(ARGS)
+
+down: setup ## stop a fleet that runs in the background
+	@$(BIN)/aisys down $(ARGS)
+
+test: setup ## every test but the long fault, fuzz and soak runs
+	@$(BIN)/python -m pytest $(ARGS)
+
+rust-test: setup ## the tests of the Rust core
+	@cargo test --quiet -p aisys-core
+
+lint: setup ## formatting, lints, types, and the stub of the extension against its binary
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m mypy.stubtest aisys._native
+	@cargo fmt --all --check
+	@PYO3_PYTHON=$(CURDIR)/$(BIN)/python cargo clippy --quiet --all-targets -- -D warnings
+
+fmt: setup ## format everything
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format --quiet .
+	@cargo fmt --all
+
+bench: setup ## every benchmark, with the peers beside us
+	@$(BIN)/python -m benches $(ARGS)
+
+wheel: setup ## both wheels into dist/
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist . ./agents
+	@ls dist
+
+faults: setup ## fault runs: SIZE=small|medium|large
+	@$(BIN)/python -m pytest tests/faults --timeout=3600 -o addopts="--strict-markers --import-mode=importlib" --fault-size=$(SIZE) $(ARGS)
+
+fuzz: setup ## property tests with many examples: SIZE=small|medium|large
+	@HYPOTHESIS_PROFILE=fuzz-$(SIZE) $(BIN)/python -m pytest tests/property --timeout=36000 $(ARGS)
+
+soak: setup ## a fleet under load and faults: SIZE=small|medium|large
+	@$(BIN)/python -m benches.soak --size $(SIZE) $(ARGS)
+
+clean: ## remove everything that was built
+	@rm -rf $(VENV) target dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks python/aisys/*.so
+	@find python agents tests benches -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,95 @@
+"""`aisys chat`: a conversation on the terminal; what the assistant says by itself appears in between."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from typing import Any
+
+from aisys.cli.client import FleetClient, run_with_client
+from aisys.cli.run import say, show
+from aisys.errors import AisysError
+from aisys.ids import new_id
+from aisys.messaging import Event, payload
+from aisys.runtime.options import Options
+
+COORDINATOR = "RequestCoordinator"
+DELIVERED = "response.delivered"
+PROMPT = "you> "
+ANSWER_TIMEOUT_S = 120.0
+
+
+def chat(options: Options, *, user: str) -> int:
+    """Talk until the end of input."""
+    return run_with_client(options, lambda client: _Chat(client, user).run())
+
+
+class _Chat:
+    def __init__(self, client: FleetClient, user: str) -> None:
+        self._client = client
+        self._user = user
+        self._session = new_id("chat")
+        self._lines: asyncio.Queue[str | None] = asyncio.Queue(maxsize=100)
+        self._loop = asyncio.get_running_loop()
+        self._interactive = sys.stdin.isatty()
+        self._waiting = False
+
+    async def run(self) -> int:
+        """Answer line by line; the end of input or /quit ends it."""
+        await self._client.subscribe(DELIVERED, self._delivered)
+        # A thread of its own, because reading a terminal cannot be cancelled; it ends with the process.
+        threading.Thread(target=self._read_lines, daemon=True).start()
+        say("Talk to the assistant; /quit or Ctrl-D ends it.")
+        self._prompt()
+        while (line := await self._lines.get()) is not None and line.strip() not in (
+            "/quit",
+            "/exit",
+        ):
+            if line.strip():
+                await self._answer(line.strip())
+            self._prompt()
+        return 0
+
+    async def _answer(self, text: str) -> None:
+        self._waiting = True
+        streamed = False
+        try:
+            items = self._client.stream(
+                f"{COORDINATOR}.ask",
+                {"text": text, "user_id": self._user, "session_id": self._session},
+                timeout_s=ANSWER_TIMEOUT_S,
+            )
+            async for item in items:
+                if item["type"] == "token":
+                    sys.stdout.write(item["text"])
+                    sys.stdout.flush()
+                    streamed = True
+                elif streamed:
+                    show("")
+                else:
+                    show(item["text"])
+        except AisysError as error:
+            say(f"aisys: {error}")
+        finally:
+            self._waiting = False
+
+    def _delivered(self, event: Event) -> None:
+        """Show what was said to this user and is not an answer to this conversation."""
+        said: dict[str, Any] = payload.unpack(event.body, event.attachments)
+        if said.get("user_id") not in (None, self._user) or said.get("channel") != "proactive":
+            return
+        if self._interactive:
+            sys.stdout.write("\r")
+        show(said["text"])
+        self._prompt()
+
+    def _prompt(self) -> None:
+        if self._interactive and not self._waiting:
+            sys.stdout.write(PROMPT)
+            sys.stdout.flush()
+
+    def _read_lines(self) -> None:
+        for line in sys.stdin:
+            asyncio.run_coroutine_threadsafe(self._lines.put(line), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self._lines.put(None), self._loop)
