@@ -183,7 +183,11 @@ class RequestFlow:
             if combined is not None:
                 return combined
         await self._analyse(turn, turn.text)
-        if question is not None and question.kind == "confirm" and turn.intent in {"confirm", "deny"}:
+        if (
+            question is not None
+            and question.kind == "confirm"
+            and turn.intent in {"confirm", "deny"}
+        ):
             return await self._services.confirmed(turn, question)
         return await self._validated(turn)
 

@@ -205,7 +205,8 @@ class ProactiveAgent(Agent):
                 said += 1
                 made.append(await self._offer(kind, text, relevance, user_id))
         return Observation(
-            suggestions=made, held_back=None if made else "not relevant enough, or declined too often"
+            suggestions=made,
+            held_back=None if made else "not relevant enough, or declined too often",
         )
 
     @method(timeout_s=5, idempotent=True)
@@ -315,7 +316,11 @@ class ProactiveAgent(Agent):
             moment = datetime.fromisoformat(at.strip())
         except ValueError:
             raise BadTime(f"I cannot read {at!r} as a time") from None
-        return (moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo)).timestamp(), None, ""
+        return (
+            (moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo)).timestamp(),
+            None,
+            "",
+        )
 
     async def _preferences(self, user_id: Any) -> Preferences:
         stored: Preferences = await self.state.get(f"preferences/{user_id}", default=None)
@@ -383,12 +388,20 @@ class ProactiveAgent(Agent):
     async def _announce(self, entry: Reminder, now: float) -> bool:
         text = self._wording(entry, now)
         try:
-            await self.peer("RequestCoordinator").with_options(timeout_s=10).submit_request(
-                kind="text",
-                data=text,
-                user_id=entry["user_id"],
-                urgency="high",
-                context={"say": text, "reminder_id": entry["id"], "language": entry["language"]},
+            await (
+                self.peer("RequestCoordinator")
+                .with_options(timeout_s=10)
+                .submit_request(
+                    kind="text",
+                    data=text,
+                    user_id=entry["user_id"],
+                    urgency="high",
+                    context={
+                        "say": text,
+                        "reminder_id": entry["id"],
+                        "language": entry["language"],
+                    },
+                )
             )
         except CallError as error:
             self.health.set("announce", False, str(error))

@@ -67,10 +67,14 @@ def suggest(context: dict[str, Any]) -> list[tuple[str, str, float]]:
     text = context.get("suggest") or context.get("text")
     if text:
         relevance = float(context.get("relevance", context.get("confidence", 0.5)))
-        found.append((str(context.get("kind") or context.get("cue") or "advice"), str(text), relevance))
+        found.append(
+            (str(context.get("kind") or context.get("cue") or "advice"), str(text), relevance)
+        )
     working = _number(context, "working_minutes")
     if working is not None and working >= 90:
-        found.append(("break", f"You have been working for {working:g} minutes. Time for a break?", 0.6))
+        found.append(
+            ("break", f"You have been working for {working:g} minutes. Time for a break?", 0.6)
+        )
     battery = _number(context, "battery_percent")
     if battery is not None and battery <= 15:
         found.append(("battery", f"The battery is at {battery:g}%. Please plug it in.", 0.8))
