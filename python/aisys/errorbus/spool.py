@@ -15,7 +15,7 @@ from typing import Any, Final
 from aisys import json
 from aisys.clock import SYSTEM_CLOCK, Clock
 from aisys.errorbus.cursors import Cursors
-from aisys.errorbus.drafts import Draft, finish
+from aisys.errorbus.drafts import Draft, finish, reporting
 from aisys.errorbus.errors import ErrorBusError
 from aisys.errorbus.folding import Folder
 from aisys.errorbus.journal import Journal, Position
@@ -169,6 +169,7 @@ class Spool:
 
         def work() -> None:
             self._write_folded(everything=True)
+            self._write_losses()
             self._opened()
 
         await self._call(work)
@@ -212,6 +213,7 @@ class Spool:
         return await asyncio.wrap_future(future)
 
     def _run(self) -> None:
+        reporting.busy = True
         while True:
             item = self._next()
             if item is None:
@@ -248,16 +250,16 @@ class Spool:
                 self._listeners.discard(listener)
 
     def _write(self, draft: Draft) -> None:
-        report = finish(draft, self._redact)
         try:
+            report = finish(draft, self._redact)
             journal = self._opened()
             if journal.is_full():
                 self._make_room(journal)
             self._append(journal, report)
             self.last_error = ""
-        except (OSError, ErrorBusError) as error:
+        except Exception as error:  # noqa: BLE001 - one bad report must not end the thread
             self.last_error = str(error)
-            self._count_lost(report)
+            self._count_lost(draft.report)
 
     def _append(self, journal: Journal, report: Report) -> None:
         position = (self._position[0], self._position[1] + 1)

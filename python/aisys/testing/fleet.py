@@ -20,6 +20,7 @@ from aisys.agent import (
     Caller,
     Event,
     Proxy,
+    TaskQueue,
 )
 from aisys.agent.events import EventDecoder, encode_event
 from aisys.agent.wire import decode_any
@@ -48,6 +49,7 @@ class LocalFleet:
             same directory.
         directory: for state and files; a temporary one by default.
         planned: agents that the fleet is to know of and not have.
+        tasks: the task queue of the fleet's host; without one, tasks are refused.
         clock: time; give a `VirtualClock` to own it.
         machine: the machine the agents believe to be on.
         seed: makes the jitter of timers repeatable.
@@ -60,6 +62,7 @@ class LocalFleet:
         state: Literal["memory", "file"] = "memory",
         directory: Path | None = None,
         planned: tuple[str, ...] = (),
+        tasks: TaskQueue | None = None,
         clock: Clock = SYSTEM_CLOCK,
         machine: str = "local",
         seed: int = 0,
@@ -69,6 +72,7 @@ class LocalFleet:
         self._state_kind = state
         self._given_directory = directory
         self._clock = clock
+        self._tasks = tasks
         self._machine = machine
         self._host = f"{machine}/test"
         self._random = random.Random(seed)  # noqa: S311 - jitter, not secrets
@@ -215,6 +219,7 @@ class LocalFleet:
             metrics=self.metrics,
             state=self._state(name),
             publisher=self.bus,
+            tasks=self._tasks,
             settings=self._settings.get(name, {}),
             clock=self._clock,
             random=self._random,
