@@ -27,12 +27,18 @@ def main() -> int:
     options = _parse()
     profile = build_info().profile
     if profile != "release":
-        say(f"benches: the extension is a {profile} build, its figures would mislead: run `make setup`")
+        say(
+            f"benches: the extension is a {profile} build, its figures would mislead: run `make setup`"
+        )
         return 2
     settings = QUICK if options.quick else FULL
-    report = Report(shlex.join(["python", "-m", "benches", *sys.argv[1:]]), reporting.describe_machine())
+    report = Report(
+        shlex.join(["python", "-m", "benches", *sys.argv[1:]]), reporting.describe_machine()
+    )
     if report.machine["load_before"] > 0.5 * report.machine["cpus"]:
-        say(f"benches: the computer is busy (load {os.getloadavg()[0]:.1f}): look at the noise column")
+        say(
+            f"benches: the computer is busy (load {os.getloadavg()[0]:.1f}): look at the noise column"
+        )
     gc.collect()
     gc.freeze()
     for name in options.names or NAMES:

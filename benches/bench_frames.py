@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import msgpack
+import msgpack  # type: ignore[import-untyped]
 import orjson
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -151,7 +151,7 @@ def _decode(name: str, messages: list[Message]) -> Group:
         def batch() -> None:
             unpacker.feed(data)
             for fields in unpacker:
-                fields[2], fields[5], fields[6]  # noqa: B018
+                fields[2], fields[5], fields[6]
 
         return _batches(batch)
 
@@ -161,7 +161,7 @@ def _decode(name: str, messages: list[Message]) -> Group:
         def batch() -> None:
             for data in packed:
                 fields = msgpack.unpackb(data, use_list=False)
-                fields[2], fields[5], fields[6]  # noqa: B018
+                fields[2], fields[5], fields[6]
 
         return _batches(batch)
 

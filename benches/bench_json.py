@@ -73,7 +73,9 @@ def _loads_array() -> Group:
     return Group(
         "loads 3072 floats to float32",
         (
-            Side("aisys", over(lambda text: json.loads_array(text, dtype="float32"), texts), "ours"),
+            Side(
+                "aisys", over(lambda text: json.loads_array(text, dtype="float32"), texts), "ours"
+            ),
             Side(
                 "orjson + np.array",
                 over(lambda text: np.array(orjson.loads(text), dtype=np.float32), texts),
@@ -106,8 +108,15 @@ def _dumps_first(name: str, make: Make) -> Group:
     return Group(
         name,
         (
-            Side("aisys", fresh(json.dumps, lambda i: json.loads(texts[i]), kinds=kinds), "ours", most=400),
-            Side("orjson", fresh(orjson.dumps, lambda i: json.loads(texts[i]), kinds=kinds), most=400),
+            Side(
+                "aisys",
+                fresh(json.dumps, lambda i: json.loads(texts[i]), kinds=kinds),
+                "ours",
+                most=400,
+            ),
+            Side(
+                "orjson", fresh(orjson.dumps, lambda i: json.loads(texts[i]), kinds=kinds), most=400
+            ),
             Side("memcpy", over(bytes, [bytearray(text) for text in texts]), "floor"),
         ),
     )

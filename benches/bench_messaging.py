@@ -17,7 +17,7 @@ from benches.clients import NO_NATS, Stage
 from benches.ratio import Group, Prepare, Role, Side, Work, cases, run_case
 from benches.servers import find_nats_server
 
-BLOCK_S = 0.12
+BLOCK_S = 0.1
 IN_FLIGHT = (1, 64)
 
 _stages: list[Stage] = []

@@ -147,9 +147,7 @@ Start = Callable[[int], Coroutine[Any, Any, object]]
 """Fills the queues for a number of items and returns the coroutine that is timed."""
 
 
-def _awaited(
-    name: str, ours: Start, peer: Start, *, step: int, most: int = 1_000_000
-) -> Group:
+def _awaited(name: str, ours: Start, peer: Start, *, step: int, most: int = 1_000_000) -> Group:
     return Group(
         name,
         (

@@ -43,7 +43,7 @@ class Stage:
         self._near: dict[str, Any] = {}
 
     def drive(self, name: str) -> Drive:
-        """The driver of one transport: `links unix`, `agents curve`, `zmq ipc`, `nats`, `floor`, …"""
+        """The driver of one transport: `links unix`, `agents curve`, `zmq ipc`, `nats`, `floor`."""
         if name not in self._drives:
             kind, _, how = name.partition(" ")
             self._drives[name] = self.runner.run(getattr(self, f"_open_{kind}")(how))

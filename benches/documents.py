@@ -15,7 +15,7 @@ Document = dict[str, Any]
 
 VARIANTS = 4
 
-_WORDS = (
+_WORDS = (  # noqa: SIM905 - a list of words is easier to read as a sentence
     "remember dentist appointment tomorrow morning kilometres weather garden music reminder station "
     "coffee library schedule project meeting answer question machine memory language between percent"
 ).split()

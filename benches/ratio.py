@@ -211,9 +211,7 @@ def _compare(result: Result, rounds: int) -> None:
                 for theirs, (first, second) in zip(result.seconds[peer.name], pairs, strict=True)
             )
             result.comparisons.append(
-                Comparison(
-                    ours.name, peer.name, statistics.median(ratios), ratios[0], ratios[-1]
-                )
+                Comparison(ours.name, peer.name, statistics.median(ratios), ratios[0], ratios[-1])
             )
     result.noise = spread(swings)
 

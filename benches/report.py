@@ -122,7 +122,9 @@ def table(report: Report, *, markdown: bool = False) -> str:
             notes.extend(f"{result.group.name}: {note}" for note in result.group.notes)
     parts = [_layout(rows, markdown=markdown)] if len(rows) > 1 else []
     if report.facts:
-        parts.append(_layout([("figure", "value", "aim", "note"), *_facts(report.facts)], markdown=markdown))
+        parts.append(
+            _layout([("figure", "value", "aim", "note"), *_facts(report.facts)], markdown=markdown)
+        )
     parts.extend(f"note: {note}" for note in dict.fromkeys(notes))
     parts.extend(f"not measured: {problem}" for problem in report.problems)
     return "\n\n".join(parts)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import subprocess
 import sys
@@ -149,7 +150,7 @@ async def serve_nats(binary: str, port: str) -> None:
         server.wait(timeout=10.0)
 
 
-async def serve_floor(folder: str, port: str) -> None:  # noqa: ARG001 - it has no port
+async def serve_floor(folder: str, port: str) -> None:
     """Bytes back as they come: no frames, no JSON, nothing but uvloop and a unix socket."""
 
     class EchoBytes(asyncio.Protocol):
@@ -185,7 +186,7 @@ async def _until_told() -> None:
     closed = loop.create_future()
 
     def on_input() -> None:
-        if not sys.stdin.buffer.read1(4096):
+        if not os.read(sys.stdin.fileno(), 4096):
             loop.remove_reader(sys.stdin)
             closed.set_result(None)
 

@@ -115,7 +115,7 @@ class Soak:
         self._numbers = count()
         self._stored: dict[str, str] = {}
         self._lives: dict[int, Life] = {}
-        self._loading = True
+        self._over = asyncio.Event()
         self.outcome = Outcome()
 
     async def run(self) -> Outcome:
@@ -125,7 +125,7 @@ class Soak:
         tasks += [asyncio.create_task(self._read()) for _ in range(READERS)]
         tasks += [asyncio.create_task(self._kill()), asyncio.create_task(self._watch())]
         await asyncio.sleep(self._size.load_s)
-        self._loading = False
+        self._over.set()
         await asyncio.gather(*tasks)
         await self._settle()
         await self._verify()
@@ -136,7 +136,7 @@ class Soak:
 
     async def _write(self) -> None:
         """Store one memory after the other; ask again with the same id until it is acknowledged."""
-        while self._loading:
+        while not self._over.is_set():
             number = next(self._numbers)
             memory_id = f"soak-{number:08d}"
             content = f"soak fact {number}: {self._random.getrandbits(64):016x} is kept"
@@ -148,7 +148,7 @@ class Soak:
                     )
                 except AisysError:
                     self.outcome.refused += 1
-                    if not self._loading:
+                    if self._over.is_set():
                         return
                     await asyncio.sleep(PAUSE_S)
                     continue
@@ -160,7 +160,7 @@ class Soak:
 
     async def _read(self) -> None:
         """Read what was stored, and have sentences understood, so that every machine has work."""
-        while self._loading:
+        while not self._over.is_set():
             try:
                 if self._stored and self._random.random() < 0.7:
                     memory_id = self._random.choice(list(self._stored))
@@ -179,9 +179,9 @@ class Soak:
     async def _kill(self) -> None:
         """Kill hosts in an order of chance, each once before any has its second turn."""
         waiting: list[str] = []
-        while self._loading:
+        while not self._over.is_set():
             await asyncio.sleep(self._size.kill_every_s)
-            if not self._loading:
+            if self._over.is_set():
                 return
             hosts = {entry["name"]: entry for entry in await self._processes() if entry["agents"]}
             if not waiting:
@@ -214,7 +214,7 @@ class Soak:
         ]
 
     async def _watch(self) -> None:
-        while self._loading:
+        while not self._over.is_set():
             await self._sample()
             await asyncio.sleep(SAMPLE_S)
 
@@ -271,7 +271,9 @@ class Soak:
         if outcome.changed:
             outcome.problems.append(f"{len(outcome.changed)} memories are not what was stored")
         if not outcome.acknowledged or not outcome.kills:
-            outcome.problems.append("nothing was stored, or nothing was killed: this proves nothing")
+            outcome.problems.append(
+                "nothing was stored, or nothing was killed: this proves nothing"
+            )
         for pid, life in self._lives.items():
             grown = life.growth()
             if grown is None:
@@ -307,8 +309,12 @@ def _say(outcome: Outcome) -> None:
     back = outcome.back_s or [0.0]
     print(f"stored and acknowledged  {outcome.acknowledged} ({outcome.buffered} into the buffer)")
     print(f"refused and asked again  {outcome.refused}")
-    print(f"read                     {outcome.read} ({outcome.unread} failed while a host was away)")
-    print(f"hosts killed             {outcome.kills}, back after {statistics.median(back)} s, at most {max(back)} s")
+    print(
+        f"read                     {outcome.read} ({outcome.unread} failed while a host was away)"
+    )
+    print(
+        f"hosts killed             {outcome.kills}, back after {statistics.median(back)} s, at most {max(back)} s"
+    )
     print(f"lost                     {len(outcome.missing)}")
     print(f"memory at the end, PSS   {outcome.memory_mb} MB")
     for name, slope in sorted(outcome.growth_mb_per_min.items(), key=lambda item: -item[1])[:5]:
@@ -329,7 +335,9 @@ def main() -> int:
     try:
         with LiveFleet() as fleet, fleet.in_environment():
             _, summary = fleet.up()
-            print(f"ready after {summary['ready_ms']} ms; load for {SIZES[options.size].load_s:.0f} s")
+            print(
+                f"ready after {summary['ready_ms']} ms; load for {SIZES[options.size].load_s:.0f} s"
+            )
             outcome = uvloop.run(_soak(fleet, SIZES[options.size], options.seed))
             fleet.down()
             if left := fleet.pids():
