@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from aisys.build import build_info
-from benches.ratio import Comparison, Result
+from benches.ratio import Result
 
 PEERS = (
     "orjson",
@@ -205,7 +205,6 @@ def say(text: str) -> None:
 
 
 __all__ = [
-    "Comparison",
     "Fact",
     "Report",
     "describe_machine",
