@@ -18,6 +18,7 @@ from aisys.agent import (
     AgentSpec,
     AgentTable,
     Caller,
+    Dispatcher,
     Event,
     Proxy,
     TaskQueue,
@@ -80,6 +81,7 @@ class LocalFleet:
         self.metrics = Registry()
         self.error_log = ErrorLog()
         self.table = AgentTable(metrics=self.metrics, clock=clock)
+        self.dispatcher = Dispatcher(self.table, metrics=self.metrics)
         self.caller = Caller(self.table, fleet=fleet)
         self._runners: dict[str, AgentRunner] = {}
         self._bus: LocalBus | None = None
@@ -88,7 +90,7 @@ class LocalFleet:
 
     async def __aenter__(self) -> Self:
         self._backend = self._open_backend()
-        self._bus = LocalBus(self._host, self._machine)
+        self._bus = LocalBus(self._host, self._machine, self.dispatcher)
         try:
             for name in self._classes:
                 await self._start(name)
@@ -244,6 +246,7 @@ class LocalFleet:
             await runner.drain(grace_s=1.0)
             await runner.stop()
         self._runners.clear()
+        await self.dispatcher.close()
         if self._bus is not None:
             await self._bus.endpoint.close()
             self._bus = None
