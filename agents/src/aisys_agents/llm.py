@@ -183,7 +183,9 @@ class ChatClient:
 
         body = await self._body(messages, options, stream=True)
         try:
-            async with self._open().stream("POST", self._url("/chat/completions"), json=body) as response:
+            async with self._open().stream(
+                "POST", self._url("/chat/completions"), json=body
+            ) as response:
                 if response.status_code >= 400:
                     await response.aread()
                 self._check(response)
@@ -254,7 +256,11 @@ class ChatClient:
             if not offered:
                 raise ModelBadReply(f"{self.settings.url}: offers no model; set llm.model")
             model = self._model = offered[0]
-        body: dict[str, Any] = {"model": model, "messages": [dict(m) for m in messages], "stream": stream}
+        body: dict[str, Any] = {
+            "model": model,
+            "messages": [dict(m) for m in messages],
+            "stream": stream,
+        }
         for name in ("max_tokens", "temperature", "stop"):
             if options.get(name) is not None:
                 body[name] = options[name]
@@ -269,7 +275,9 @@ class ChatClient:
             raise self._named(error) from error
         self._check(response)
         if len(response.content) > MAX_REPLY_BYTES:
-            raise ModelBadReply(f"{self.settings.url}: the reply is larger than {MAX_REPLY_BYTES} bytes")
+            raise ModelBadReply(
+                f"{self.settings.url}: the reply is larger than {MAX_REPLY_BYTES} bytes"
+            )
         try:
             document = json.loads(response.content)
         except ValueError as error:
@@ -292,8 +300,12 @@ class ChatClient:
     def _named(self, error: Exception) -> ModelError:
         import httpx2
 
-        if isinstance(error, httpx2.TimeoutException) and not isinstance(error, httpx2.ConnectTimeout):
-            return ModelTimeout(f"{self.settings.url}: no answer within {self.settings.timeout_s:g} s")
+        if isinstance(error, httpx2.TimeoutException) and not isinstance(
+            error, httpx2.ConnectTimeout
+        ):
+            return ModelTimeout(
+                f"{self.settings.url}: no answer within {self.settings.timeout_s:g} s"
+            )
         what = str(error) or type(error).__name__
         return ModelUnreachable(f"{self.settings.url}: {what}")
 
@@ -305,7 +317,9 @@ class ChatClient:
         if data == "[DONE]":
             return "", True
         if len(data) > MAX_LINE_BYTES:
-            raise ModelBadReply(f"{self.settings.url}: a piece is larger than {MAX_LINE_BYTES} bytes")
+            raise ModelBadReply(
+                f"{self.settings.url}: a piece is larger than {MAX_LINE_BYTES} bytes"
+            )
         try:
             document = json.loads(data)
             if isinstance(document, dict) and document.get("error"):
@@ -313,7 +327,9 @@ class ChatClient:
             choices = document["choices"]
             return (str(choices[0]["delta"].get("content") or "") if choices else ""), False
         except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-            raise ModelBadReply(f"{self.settings.url}: not a piece of an answer: {data[:80]!r}") from None
+            raise ModelBadReply(
+                f"{self.settings.url}: not a piece of an answer: {data[:80]!r}"
+            ) from None
 
 
 def _detail(response: httpx2.Response) -> str:

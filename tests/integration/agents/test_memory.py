@@ -151,6 +151,27 @@ async def test_a_change_reaches_a_memory_that_was_stored_without_an_answer(tmp_p
         await eventually(settled, 5.0)
 
 
+async def test_what_the_store_refuses_holds_nothing_up(tmp_path: Path) -> None:
+    """A buffered item of another version that does not fit is put aside, reported, and counted."""
+    async with fleet(tmp_path) as agents:
+        client = agents.proxy(MemoryClient)
+        await agents.stop(MemoryOrchestratorService)
+        await client.add_memory("before")
+        buffer = agents.agent(MemoryClient)._buffer
+        await buffer.put([{"memory_id": "mem_odd", "content": "odd", "tier": "eternal"}])  # type: ignore[typeddict-item]
+        await client.add_memory("after")
+        await agents.restart(MemoryOrchestratorService)
+
+        async def delivered() -> bool:
+            return (await client.get_link_status())["buffered"] == 0
+
+        await eventually(delivered, 5.0)
+        hits = (await client.search_memory("", limit=10))["results"]
+        assert {hit["content"] for hit in hits} == {"before", "after"}
+        assert (await client.get_link_status())["rejected"] == 1
+        assert any("put aside" in str(report.impact) for report in agents.errors)
+
+
 async def test_a_full_buffer_refuses(tmp_path: Path) -> None:
     """Beyond the limit a memory is not accepted, and that is said."""
     settings = {"MemoryClient": {"timeout_s": 0.5, "buffer_limit": 2}}

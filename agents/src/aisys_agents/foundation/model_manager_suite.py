@@ -201,7 +201,9 @@ class ModelManagerSuite(Agent):
     async def select_model(self, task: str, context_tokens: int | None = None) -> Selected:
         """Pick a model: loaded before loadable, and big enough for the context."""
         able = [entry for entry in self._catalogue.values() if task in entry.tasks]
-        fits = [e for e in able if e.context_tokens == 0 or e.context_tokens >= (context_tokens or 0)]
+        fits = [
+            e for e in able if e.context_tokens == 0 or e.context_tokens >= (context_tokens or 0)
+        ]
         for entry in sorted(fits, key=lambda entry: not entry.loaded):
             state = "loaded" if entry.loaded else "can be loaded"
             return Selected(
@@ -237,7 +239,9 @@ class ModelManagerSuite(Agent):
         """
         began = self.clock.monotonic()
         if self._client is None:
-            return Generated(text="", model_id="", backend="none", tokens=0, ms=0, status=NEEDS_MODEL)
+            return Generated(
+                text="", model_id="", backend="none", tokens=0, ms=0, status=NEEDS_MODEL
+            )
         messages = self._messages(prompt, system, conversation_id)
         entry = self._used(model_id)
         try:
@@ -256,7 +260,12 @@ class ModelManagerSuite(Agent):
         self._remember(conversation_id, messages, done.text)
         await self._succeeded(entry, done.model, tokens, ms)
         return Generated(
-            text=done.text, model_id=done.model, backend="endpoint", tokens=tokens, ms=ms, status="ok"
+            text=done.text,
+            model_id=done.model,
+            backend="endpoint",
+            tokens=tokens,
+            ms=ms,
+            status="ok",
         )
 
     @method(timeout_s=300)
@@ -331,8 +340,12 @@ class ModelManagerSuite(Agent):
         if task in {"generate", "translate"} and self._client is not None:
             system = None
             if task == "translate":
-                system = f"Translate into {payload.get('target', 'English')}. Give the translation only."
-            done = await self.generate_text(str(payload.get("text", "")), model_id, system, temperature=0.2)
+                system = (
+                    f"Translate into {payload.get('target', 'English')}. Give the translation only."
+                )
+            done = await self.generate_text(
+                str(payload.get("text", "")), model_id, system, temperature=0.2
+            )
             result = {"status": done["status"], "text": done["text"], "quality": "llm"}
             return Inference(result=result, model_id=done["model_id"], backend=done["backend"])
         reason = f"no model for {task} is installed or configured"

@@ -142,7 +142,11 @@ class ChitchatAgent(Agent):
         except CallError:
             return ""
         if chosen["backend"] == "none":
-            return "Wala akong language model sa ngayon." if tagalog else "I have no language model right now."
+            return (
+                "Wala akong language model sa ngayon."
+                if tagalog
+                else "I have no language model right now."
+            )
         return ""
 
     def _say(self, lines: tuple[str, ...], topic: str) -> ChatReply:
@@ -166,7 +170,9 @@ class ChitchatAgent(Agent):
         tagalog = language in {"tl", "mixed"}
         for pattern, topic, english, filipino in FEELINGS:
             if pattern.search(flat):
-                return ChatReply(reply=filipino if tagalog else english, topic=topic, backend="rules")
+                return ChatReply(
+                    reply=filipino if tagalog else english, topic=topic, backend="rules"
+                )
         for pattern, lines in REFLECTIONS:
             match = pattern.search(text.strip(" .!?"))
             if match is not None:

@@ -17,8 +17,14 @@ COURTESIES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "greeting_afternoon": (("Good afternoon!",), ("Magandang hapon!",)),
     "greeting_evening": (("Good evening!",), ("Magandang gabi!",)),
     "greeting_day": (("Good day!",), ("Magandang araw!",)),
-    "farewell": (("Goodbye! Take care.", "See you later!"), ("Paalam! Ingat ka.", "Hanggang sa muli!")),
-    "thanks": (("You are welcome!", "Glad to help."), ("Walang anuman!", "Masaya akong makatulong.")),
+    "farewell": (
+        ("Goodbye! Take care.", "See you later!"),
+        ("Paalam! Ingat ka.", "Hanggang sa muli!"),
+    ),
+    "thanks": (
+        ("You are welcome!", "Glad to help."),
+        ("Walang anuman!", "Masaya akong makatulong."),
+    ),
     "how_are_you": (
         ("I am running well, thank you. And you?", "All my parts are up. How about you?"),
         ("Mabuti naman, salamat. Ikaw, kumusta ka?", "Maayos ang takbo ko. Ikaw?"),
@@ -60,7 +66,9 @@ FEELINGS: tuple[tuple[re.Pattern[str], str, str, str], ...] = (
         "Nakakapagod nga. Makakapagpahinga ka ba sandali?",
     ),
     (
-        re.compile(r"\b(?:angry|annoy(?:ed|ing)|mad|frustrat(?:ed|ing)|galit|inis|nakakainis|naiinis)\b"),
+        re.compile(
+            r"\b(?:angry|annoy(?:ed|ing)|mad|frustrat(?:ed|ing)|galit|inis|nakakainis|naiinis)\b"
+        ),
         "anger",
         "That is annoying. What bothers you most about it?",
         "Nakakainis nga. Ano ang pinakaikinaiinis mo?",
@@ -83,7 +91,10 @@ FEELINGS: tuple[tuple[re.Pattern[str], str, str, str], ...] = (
 REFLECTIONS: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
     (re.compile(r"\bi (?:feel|am feeling) (.+)", re.IGNORECASE), ("What makes you feel {0}?",)),
     (re.compile(r"\bi(?:'m| am) (.+)", re.IGNORECASE), ("How long have you been {0}?",)),
-    (re.compile(r"\bi (?:want|need) (.+)", re.IGNORECASE), ("What would it mean to you to get {0}?",)),
+    (
+        re.compile(r"\bi (?:want|need) (.+)", re.IGNORECASE),
+        ("What would it mean to you to get {0}?",),
+    ),
     (re.compile(r"\bi (?:love|like|enjoy) (.+)", re.IGNORECASE), ("What do you like about {0}?",)),
     (re.compile(r"\bi (?:hate|dislike) (.+)", re.IGNORECASE), ("What bothers you about {0}?",)),
     (re.compile(r"\bmy (\w+) (.+)", re.IGNORECASE), ("Tell me more about your {0}.",)),

@@ -55,9 +55,7 @@ class LinearClassifier:
             for key, value in count.items():
                 total[key] = total.get(key, 0.0) + value
         mass = sum(total.values())
-        self._weights: dict[int, list[float]] = {
-            key: [0.0] * len(self.labels) for key in total
-        }
+        self._weights: dict[int, list[float]] = {key: [0.0] * len(self.labels) for key in total}
         for index, label in enumerate(self.labels):
             own = counts[label]
             rest = mass - sum(own.values()) + smoothing * max(len(total), 1)

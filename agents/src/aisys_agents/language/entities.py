@@ -56,7 +56,9 @@ _MARKED_NAME = re.compile(
     r"([A-Z][\w'-]+(?:\s+(?:de|dela|del|[A-Z][\w'-]+))*)"
 )
 _CAPITALS = re.compile(r"(?<=[a-z,;:] )([A-Z][a-z'-]+(?:\s+[A-Z][a-z'-]+)*)")
-_PLACE = re.compile(r"\b(?:in|at|from|near|to|sa|papuntang|galing)\s+((?:[A-Z][\w'-]+)(?:\s+[A-Z][\w'-]+)*)")
+_PLACE = re.compile(
+    r"\b(?:in|at|from|near|to|sa|papuntang|galing)\s+((?:[A-Z][\w'-]+)(?:\s+[A-Z][\w'-]+)*)"
+)
 _NOT_NAMES = frozenset(
     (
         "i monday tuesday wednesday thursday friday saturday sunday january february march april may june july "
@@ -93,7 +95,9 @@ def _times(text: str, now: datetime) -> Iterator[Entity]:
 def _durations(text: str, now: datetime) -> Iterator[Entity]:  # noqa: ARG001
     span = find_span(words_to_digits(text))
     if span is not None:
-        yield Entity(kind="duration", value=float(span.seconds) + span.months * 2629746.0, text=span.text)
+        yield Entity(
+            kind="duration", value=float(span.seconds) + span.months * 2629746.0, text=span.text
+        )
 
 
 def _names(text: str, now: datetime) -> Iterator[Entity]:  # noqa: ARG001
@@ -121,7 +125,9 @@ def _expressions(text: str, now: datetime) -> Iterator[Entity]:  # noqa: ARG001
         yield Entity(kind="expression", value=expression, text=expression)
 
 
-def _plain_finder(kind: str, pattern: re.Pattern[str]) -> Callable[[str, datetime], Iterator[Entity]]:
+def _plain_finder(
+    kind: str, pattern: re.Pattern[str]
+) -> Callable[[str, datetime], Iterator[Entity]]:
     def find(text: str, now: datetime) -> Iterator[Entity]:  # noqa: ARG001
         for match in pattern.finditer(text):
             yield Entity(kind=kind, value=match.group(), text=match.group())
@@ -152,7 +158,9 @@ def find_entities(text: str, now: datetime, kinds: Iterable[str] | None = None) 
         kinds: only these kinds; all by default.
     """
     wanted = set(kinds) if kinds is not None else set(_FINDERS)
-    return [entity for kind, find in _FINDERS.items() if kind in wanted for entity in find(text, now)]
+    return [
+        entity for kind, find in _FINDERS.items() if kind in wanted for entity in find(text, now)
+    ]
 
 
 _KEEP = re.compile(
@@ -186,7 +194,8 @@ _LINK_START = re.compile(
     re.IGNORECASE,
 )
 _LINK_END = re.compile(
-    r"(?:[\s,]*\b(?:to|at|on|in|by|for|every|ng|sa|na|nang|please|po|and))+[\s,.!?]*$", re.IGNORECASE
+    r"(?:[\s,]*\b(?:to|at|on|in|by|for|every|ng|sa|na|nang|please|po|and))+[\s,.!?]*$",
+    re.IGNORECASE,
 )
 
 
@@ -206,7 +215,9 @@ def content_to_remind(text: str, now: datetime) -> str:
 
 
 _OWNED = (
-    re.compile(r"^(?:that\s+)?(?:my|our|the)\s+(.{2,60}?)\s+(?:is|are|was|were|has|=|will be|ay)\b"),
+    re.compile(
+        r"^(?:that\s+)?(?:my|our|the)\s+(.{2,60}?)\s+(?:is|are|was|were|has|=|will be|ay)\b"
+    ),
     re.compile(r"^(?:na\s+)?ang\s+(?:aking\s+)?(.{2,60}?)(?:\s+(?:ko|namin|natin))?\s+ay\b"),
     re.compile(r"\bang\s+(.{2,60}?)\s+(?:ko|namin|natin)\b"),
     re.compile(r"\b(?:my|our)\s+([\w' -]{2,40}?)(?:\s+(?:is|are|ay)\b|[,.]|$)"),

@@ -25,9 +25,7 @@ __all__ = [
     "ValidatorStats",
 ]
 
-Kind = Literal[
-    "question", "command", "request", "clarification", "greeting", "goodbye", "unknown"
-]
+Kind = Literal["question", "command", "request", "clarification", "greeting", "goodbye", "unknown"]
 
 _KIND_OF: dict[str, Kind] = {
     "greeting": "greeting",

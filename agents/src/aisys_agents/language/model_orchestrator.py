@@ -140,7 +140,9 @@ class ModelOrchestrator(Agent):
             execute: run generated code too, when Executor is part of the fleet.
         """
         done: TaskDone | None = None
-        async for piece in self._work(description, kind, session_id, parameters or {}, stream=False):
+        async for piece in self._work(
+            description, kind, session_id, parameters or {}, stream=False
+        ):
             done = piece["done"]
         if done is None:
             raise RuntimeError("a task ended without an outcome")
@@ -214,7 +216,9 @@ class ModelOrchestrator(Agent):
         notes: list[str] = []
         done = await self._without_model(text, kind, session_id, notes)
         if done is None:
-            async for piece in self._by_model(text, kind, session_id, parameters, notes, stream=stream):
+            async for piece in self._by_model(
+                text, kind, session_id, parameters, notes, stream=stream
+            ):
                 if piece["done"] is None:
                     yield piece
                 done = piece["done"]
@@ -233,7 +237,9 @@ class ModelOrchestrator(Agent):
             return _done(kind, said["reply"], said["backend"])
         if kind in {"calculate", "convert_units", "date", "reasoning", "question"}:
             now = local_now(self.clock.time(), self.config.timezone)
-            tool = use_tool(text, now, kind if kind in {"calculate", "convert_units", "date"} else None)
+            tool = use_tool(
+                text, now, kind if kind in {"calculate", "convert_units", "date"} else None
+            )
             if tool is not None:
                 return _tool_done(kind, tool)
         if kind in {"memory", "question"}:
@@ -320,7 +326,9 @@ class ModelOrchestrator(Agent):
             ran = await self.call("Executor.run_code", code=done["code"], language="python")
             done["tool_result"] = dict(ran)
         except Refused as error:
-            done["notes"].append(f"the code was not run: Executor is not available ({error.reason})")
+            done["notes"].append(
+                f"the code was not run: Executor is not available ({error.reason})"
+            )
 
     def _tally(self, done: TaskDone) -> None:
         tally = self._tallies.setdefault(done["kind"], _Tally())

@@ -175,7 +175,9 @@ class NLUAgent(Agent):
         """
         unknown = sorted(set(kinds or ()) - set(KINDS))
         if unknown:
-            raise UnknownEntityKind(f"no such kind: {', '.join(unknown)}; known: {', '.join(KINDS)}")
+            raise UnknownEntityKind(
+                f"no such kind: {', '.join(unknown)}; known: {', '.join(KINDS)}"
+            )
         now = local_now(self.clock.time(), self.config.timezone)
         return EntitiesFound(entities=find_entities(text, now, kinds))
 
@@ -198,7 +200,9 @@ class NLUAgent(Agent):
 
     @method(timeout_s=10, idempotent=True)
     async def add_examples(
-        self, intent: IntentName, examples: Annotated[list[str], Field(min_length=1, max_length=500)]
+        self,
+        intent: IntentName,
+        examples: Annotated[list[str], Field(min_length=1, max_length=500)],
     ) -> ExamplesAdded:
         """Teach an intent; takes effect at once and is kept.
 
@@ -206,7 +210,9 @@ class NLUAgent(Agent):
             TooManyExamples: the agent keeps that many examples already.
         """
         known = self._taught.get(intent, [])
-        fresh = [text for text in dict.fromkeys(map(str.strip, examples)) if text and text not in known]
+        fresh = [
+            text for text in dict.fromkeys(map(str.strip, examples)) if text and text not in known
+        ]
         if sum(map(len, self._taught.values())) + len(fresh) > MAX_TAUGHT:
             raise TooManyExamples(f"{MAX_TAUGHT} taught examples are the most that are kept")
         taught = {**self._taught, intent: known + fresh}

@@ -214,7 +214,8 @@ def _personal(flat: str) -> tuple[str, float] | None:
 
 
 _ASKING = re.compile(
-    _POLITE + r"(?:who|what|when|where|which|whose|why|how|explain|define|describe|tell me (?:about|why|how|what)|"
+    _POLITE
+    + r"(?:who|what|when|where|which|whose|why|how|explain|define|describe|tell me (?:about|why|how|what)|"
     r"is|are|does|did|was|were|sino|ano|anong|kailan|saan|nasaan|alin|bakit|paano|ilan|magkano|ipaliwanag)\b"
 )
 

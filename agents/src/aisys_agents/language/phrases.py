@@ -10,7 +10,10 @@ _PHRASES: dict[str, tuple[str, str]] = {
         "When should I remind you? For example: in 10 minutes, or tomorrow at 7 pm.",
         "Kailan kita paaalalahanan? Halimbawa: sa loob ng 10 minuto, o bukas ng alas siyete ng gabi.",
     ),
-    "ask_nothing": ("I did not catch that. What can I do for you?", "Hindi ko narinig. Ano ang maitutulong ko?"),
+    "ask_nothing": (
+        "I did not catch that. What can I do for you?",
+        "Hindi ko narinig. Ano ang maitutulong ko?",
+    ),
     "confirm_low": ("Shall I {action}?", "Gagawin ko ba ito: {action}?"),
     "confirm_medium": (
         "Are you sure you want me to {action}? Say yes or no.",
@@ -40,15 +43,24 @@ _PHRASES: dict[str, tuple[str, str]] = {
         'You told me: "{content}" (stored on {where}).',
         'Sabi mo sa akin: "{content}" (nakaimbak sa {where}).',
     ),
-    "recalled_more": ('Also: "{content}" (stored on {where}).', 'Pati: "{content}" (nakaimbak sa {where}).'),
-    "not_found": ("I have nothing about that in my memory.", "Wala akong natatandaan tungkol diyan."),
+    "recalled_more": (
+        'Also: "{content}" (stored on {where}).',
+        'Pati: "{content}" (nakaimbak sa {where}).',
+    ),
+    "not_found": (
+        "I have nothing about that in my memory.",
+        "Wala akong natatandaan tungkol diyan.",
+    ),
     "not_reached": ("I could not reach {names}.", "Hindi ko maabot ang {names}."),
     "forgotten": ('I forgot: "{content}".', 'Kinalimutan ko na: "{content}".'),
     "forget_which": (
         "I know several things like that. Which one: {choices}?",
         "Marami akong alam na ganyan. Alin: {choices}?",
     ),
-    "reminder_set": ("I will remind you {when}: {content}.", "Paaalalahanan kita {when}: {content}."),
+    "reminder_set": (
+        "I will remind you {when}: {content}.",
+        "Paaalalahanan kita {when}: {content}.",
+    ),
     "reminder_set_bare": ("Set. I will tell you {when}.", "Sige. Sasabihan kita {when}."),
     "reminder_repeat": (
         "I will remind you {repeat}, first {when}: {content}.",

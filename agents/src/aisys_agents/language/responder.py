@@ -13,7 +13,15 @@ from aisys.errors import CallError
 from aisys.ids import new_id
 from aisys_agents.text.cues import guess_language
 
-__all__ = ["Delivered", "ProfileSet", "Responder", "Spoken", "Stopped", "Utterances", "VoiceProfile"]
+__all__ = [
+    "Delivered",
+    "ProfileSet",
+    "Responder",
+    "Spoken",
+    "Stopped",
+    "Utterances",
+    "VoiceProfile",
+]
 
 LISTENER_S = 300.0
 MAX_HISTORY = 500
