@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import types
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
 from aisys import logs, tracing
+from aisys.agent.driving import advance, close_stream, drive
 from aisys.agent.scope import CallScope, current_scope, scope
 from aisys.agent.spec import AgentSpec, MethodSpec
 from aisys.agent.suggest import did_you_mean
@@ -59,6 +59,7 @@ class AgentTable:
         self.spans = spans
         self.wheel = DeadlineWheel(clock)
         self._agents: dict[str, LocalAgent] = {}
+        self._placed: set[str] = set()
         self.counts = CallCounts(metrics) if metrics is not None else None
 
     def __contains__(self, name: object) -> bool:
@@ -74,6 +75,14 @@ class AgentTable:
     def get(self, name: str) -> LocalAgent | None:
         """An agent of this host, or None."""
         return self._agents.get(name)
+
+    def place(self, name: str) -> None:
+        """Say that an agent belongs to this host, whether or not it runs now."""
+        self._placed.add(name)
+
+    def absent(self, name: str) -> bool:
+        """Whether an agent belongs to this host and does not run: calls must not go looking for it."""
+        return name in self._placed and name not in self._agents
 
     def add(self, agent: LocalAgent) -> None:
         """Let an agent be called.
@@ -98,6 +107,8 @@ class AgentTable:
         name, _, method = target.rpartition(".")
         agent = self._agents.get(name)
         if agent is None:
+            if name in self._placed:
+                raise not_running(target)
             hint = did_you_mean(name, self._agents)
             raise Refused(
                 f"{target}: this host has no agent {name!r}{hint}", reason="unknown_agent"
@@ -295,7 +306,7 @@ class LocalMethod:
             token = scope.set(inner)
             try:
                 item = await drive(
-                    _advance(iterator), self._wheel, inner.deadline, self.spec.qualname
+                    advance(iterator), self._wheel, inner.deadline, self.spec.qualname
                 )
             except StopAsyncIteration:
                 return
@@ -352,6 +363,11 @@ class LocalMethod:
         report_once(self.context, error, method=self.spec.qualname)
 
 
+def not_running(target: str) -> Refused:
+    """What a call gets whose agent belongs to this host and has not started yet, or has stopped."""
+    return Refused(f"{target}: the agent does not run now", reason="not_ready")
+
+
 def outcome_of(error: BaseException) -> str:
     """The outcome label of a call that raised `error`."""
     if isinstance(error, asyncio.CancelledError | GeneratorExit):
@@ -381,52 +397,3 @@ def mark_reported(error: BaseException) -> None:
         setattr(error, REPORTED_MARK, True)
     except AttributeError:
         return  # a class with slots: a second report of it is folded by its fingerprint
-
-
-async def _advance(iterator: AsyncIterator[Any]) -> Any:
-    return await anext(iterator)
-
-
-async def close_stream(iterator: AsyncIterator[Any]) -> None:
-    """End an async iterator early, if it can be."""
-    close = getattr(iterator, "aclose", None)
-    if close is not None:
-        await close()
-
-
-@types.coroutine
-def drive(
-    coroutine: Any, wheel: DeadlineWheel, deadline: float, name: str
-) -> Generator[Any, Any, Any]:
-    """Run a coroutine in the current task under a deadline; a timer is armed only if it suspends.
-
-    Raises:
-        DeadlineExceeded: the deadline passed.
-    """
-    try:
-        waiting_for = coroutine.send(None)
-    except StopIteration as stop:
-        return stop.value
-    task = asyncio.current_task()
-    if task is None:
-        coroutine.close()
-        raise RuntimeError("calls work inside of a task only")
-    guard = wheel.arm(deadline, task)
-    cancelled = False
-    try:
-        while True:
-            try:
-                value = yield waiting_for
-            except BaseException as error:  # noqa: BLE001 - the coroutine decides about it
-                waiting_for = coroutine.throw(error)
-            else:
-                waiting_for = coroutine.send(value)
-    except StopIteration as stop:
-        return stop.value
-    except asyncio.CancelledError:
-        cancelled = True
-        raise
-    finally:
-        wheel.disarm(guard)
-        if guard.settle(cancelled=cancelled):
-            raise DeadlineExceeded(f"{name}: the deadline passed while it was running") from None

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from aisys import tracing
-from aisys.agent.local import LocalMethod, close_stream
+from aisys.agent.driving import close_stream
+from aisys.agent.local import LocalMethod
 from aisys.agent.scope import CallScope, scope
 from aisys.errors import Refused
 
