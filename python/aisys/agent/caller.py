@@ -59,7 +59,8 @@ class Caller:
         self._routes = routes
         self._remote = remote
         self._fleet = fleet
-        self._monotonic = table.clock.monotonic
+        self._monotonic = table.monotonic
+        self.find_local = table.get
 
     def knows(self, agent: str) -> bool:
         """Whether the fleet has this agent, built and configured."""

@@ -57,7 +57,7 @@ class Dispatcher:
         self._max_running = max_running
         self._max_waiting = max_waiting
         self._counters = Counters(metrics) if metrics is not None else None
-        self._monotonic = table.clock.monotonic
+        self._monotonic = table.monotonic
         self._queue: PriorityQueue[Incoming] = PriorityQueue(max_waiting)
         self._idle: list[asyncio.Future[None]] = []
         self._workers: set[asyncio.Task[None]] = set()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
 
 from aisys import logs, tracing
 from aisys.agent.driving import advance, close_stream, drive
@@ -56,6 +59,8 @@ class AgentTable:
     ) -> None:
         logs.set_context(_log_fields)
         self.clock = clock
+        # The system's clock without the Python frame around it: it is read twice in each call.
+        self.monotonic = time.monotonic if clock is SYSTEM_CLOCK else clock.monotonic
         self.spans = spans
         self.wheel = DeadlineWheel(clock)
         self._agents: dict[str, LocalAgent] = {}
@@ -182,7 +187,7 @@ class LocalMethod:
         self.function = function
         self.always = always
         self.context = agent.context
-        self._monotonic = agent.table.clock.monotonic
+        self._monotonic = agent.table.monotonic
         self._wheel = agent.table.wheel
         counts = agent.table.counts
         self._inc_ok: Callable[[], None] | None = None
@@ -190,6 +195,16 @@ class LocalMethod:
         if counts is not None:
             self._inc_ok = counts.calls.labels(agent.name, spec.name, "ok").inc
             self._observe = counts.seconds.labels(agent.name, spec.name).observe
+
+    @functools.cached_property
+    def _check(self) -> Callable[[Any], dict[str, Any]]:
+        check: Callable[[Any], dict[str, Any]] = self.spec.arguments.check
+        return check
+
+    @functools.cached_property
+    def _check_plainly(self) -> Callable[[Any], Any]:
+        check: Callable[[Any], Any] = self.spec.result.check
+        return check
 
     @functools.cached_property
     def _validate(self) -> Callable[[Any], dict[str, Any]]:
@@ -250,7 +265,10 @@ class LocalMethod:
             if args:
                 arguments = self.spec.arguments.bind(args, arguments)
             inner, guarded = self.admit(began, timeout_s)
-            checked = self._validate(arguments)
+            try:
+                checked = self._check(arguments)
+            except ValidationError:
+                checked = self._validate(arguments)  # once more, for the error that names it all
             token = scope.set(inner)
             self.agent.running += 1
             try:
@@ -262,7 +280,10 @@ class LocalMethod:
             finally:
                 self.agent.running -= 1
                 scope.reset(token)
-            result = self._check_result(result)
+            try:
+                result = self._check_plainly(result)
+            except ValidationError:
+                result = self._check_result(result)
         except BaseException as error:
             self.failed(error, began)
             raise
@@ -327,7 +348,8 @@ class LocalMethod:
             deadline = outer.deadline
         if deadline <= now:
             raise Refused(f"{self.spec.qualname}: the deadline has passed", reason="expired")
-        self.check_accepting()
+        if not self.agent.accepting:
+            self.check_accepting()
         return CallScope(deadline, self.context), guarded
 
     def check_accepting(self) -> None:

@@ -94,7 +94,8 @@ def admit(request: Incoming, method: LocalMethod, now: float, streaming: bool) -
     """
     if request.deadline <= now:
         raise Refused(f"{request.target}: expired while waiting", reason="expired")
-    method.check_accepting()
+    if not method.agent.accepting:
+        method.check_accepting()
     if method.spec.streamed and not streaming:
         raise Refused(f"{request.target} is streamed: iterate over it", reason="bad_argument")
 
