@@ -212,7 +212,7 @@ class RequestFlow:
     async def _analyse(self, turn: Turn, text: str) -> None:
         known = turn.request.context.get("language")
         found = await self.guard(
-            "NLUAgent", self.peers.nlu.analyze_text(text, language=known if known else None)
+            "NLUAgent", self.peers.nlu.analyze_text(text, language=known or None)
         )
         turn.text = text
         turn.intent = found["intent"]

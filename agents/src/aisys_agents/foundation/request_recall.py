@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from aisys.errors import CallError
@@ -17,6 +18,20 @@ __all__ = ["Recall"]
 MIN_SCORE = 0.25
 MIN_CONFIDENCE = 0.4
 _CONVERSATION = {"turn", "session", "summary"}
+
+
+MEMORY_MACHINE = "pc2"
+BUFFERED = "buffered"
+
+
+def name_place(stored: str) -> str:
+    """Where a memory is, in words."""
+    return f"this machine until {MEMORY_MACHINE} is back" if stored == BUFFERED else stored
+
+
+def name_away(agents: Iterable[str]) -> str:
+    """Whom a search could not reach, and on which machine."""
+    return f"{MEMORY_MACHINE} ({', '.join(agents)})"
 
 
 class Recall:
@@ -62,7 +77,7 @@ class Recall:
                 "none",
             )
         if away:
-            outcome.text += " " + turn.say("not_reached", names=", ".join(away))
+            outcome.text += " " + turn.say("not_reached", names=name_away(away))
         if found:
             await self._keep_in_mind(turn, outcome)
         return outcome
@@ -80,7 +95,9 @@ class Recall:
         if not good:
             return False
         best = good[0]
-        outcome.text = turn.say("recalled", content=best["content"], where=best["stored"])
+        outcome.text = turn.say(
+            "recalled", content=best["content"], where=name_place(best["stored"])
+        )
         outcome.data["stored"] = best["stored"]
         outcome.data["facts"] = [
             {name: fact[name] for name in ("fact_id", "topic", "content", "stored", "score")}
@@ -92,7 +109,9 @@ class Recall:
             and good[1]["topic"] == best["topic"]
         ):
             second = good[1]
-            text = turn.say("recalled_more", content=second["content"], where=second["stored"])
+            text = turn.say(
+                "recalled_more", content=second["content"], where=name_place(second["stored"])
+            )
             outcome.text += " " + text
         return True
 
@@ -117,7 +136,9 @@ class Recall:
         ]
         if not hits:
             return False
-        outcome.text = turn.say("recalled", content=hits[0]["content"], where=hits[0]["stored"])
+        outcome.text = turn.say(
+            "recalled", content=hits[0]["content"], where=name_place(hits[0]["stored"])
+        )
         outcome.agent = "MemoryClient"
         outcome.data["stored"] = hits[0]["stored"]
         return True
