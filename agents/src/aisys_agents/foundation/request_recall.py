@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from aisys.errors import CallError
 from aisys_agents.foundation.request_flow import Outcome, Turn, gathered
+from aisys_agents.language.patterns import match_intent
+from aisys_agents.text.now import local_now
 from aisys_agents.text.words import terms
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ __all__ = ["Recall"]
 # A fact must share a content word with the question, or be about this alike.
 MIN_SCORE = 0.25
 MIN_CONFIDENCE = 0.4
+_COMMANDS = {"remember", "forget", "recall", "reminder", "list_reminders", "command"}
 _CONVERSATION = {"turn", "session", "summary"}
 
 
@@ -51,7 +55,7 @@ class Recall:
             away.append("UnifiedMemoryReasoningAgent")
             outcome.notes.append(str(reasoned))
         found = self._from_facts(turn, outcome, facts)
-        found = found or self._from_reasoning(outcome, reasoned)
+        found = found or self._from_reasoning(turn, outcome, reasoned)
         found = found or self._from_memories(turn, outcome, memories)
         away = list(dict.fromkeys(away))
         outcome.data["unreached"] = away
@@ -64,7 +68,7 @@ class Recall:
         if away:
             outcome.text += " " + turn.say("not_reached", names=", ".join(away))
         if found:
-            await self._keep_in_mind(turn, outcome)
+            await self._keep_in_mind(outcome)
         return outcome
 
     def _from_facts(self, turn: Turn, outcome: Outcome, facts: Any) -> bool:
@@ -96,15 +100,24 @@ class Recall:
             outcome.text += " " + text
         return True
 
-    def _from_reasoning(self, outcome: Outcome, reasoned: Any) -> bool:
+    def _from_reasoning(self, turn: Turn, outcome: Outcome, reasoned: Any) -> bool:
         if isinstance(reasoned, CallError) or reasoned["answer"] is None:
             return False
-        if reasoned["confidence"] < MIN_CONFIDENCE:
+        # What was said as a command is no evidence: the fact it made was found above, or is forgotten.
+        now = local_now(self._flow.peers.clock.time())
+        said = [e for e in reasoned["evidence"] if not _is_command(e, now)]
+        if not said or said[0]["score"] < MIN_CONFIDENCE:
             return False
-        outcome.text = reasoned["answer"]
+        whole = len(said) == len(reasoned["evidence"])
+        best = said[0]
+        outcome.text = (
+            f"{reasoned['answer']} ({best['stored']})"
+            if whole
+            else turn.say("recalled", content=best["text"], where=best["stored"])
+        )
         outcome.agent = "UnifiedMemoryReasoningAgent"
-        outcome.data["evidence"] = reasoned["evidence"][:3]
-        outcome.data["stored"] = "pc2"
+        outcome.data["evidence"] = said[:3]
+        outcome.data["stored"] = best["stored"]
         return True
 
     def _from_memories(self, turn: Turn, outcome: Outcome, memories: Any) -> bool:
@@ -122,7 +135,7 @@ class Recall:
         outcome.data["stored"] = hits[0]["stored"]
         return True
 
-    async def _keep_in_mind(self, turn: Turn, outcome: Outcome) -> None:
+    async def _keep_in_mind(self, outcome: Outcome) -> None:
         """What was just recalled matters to what is said next."""
         context = self._flow.peers.working_context.with_options(
             timeout_s=self._flow.remote_timeout_s
@@ -133,3 +146,11 @@ class Recall:
             )
         except CallError as error:
             outcome.notes.append(f"not kept in mind: ContextManager did not answer ({error})")
+
+
+def _is_command(evidence: Any, now: datetime) -> bool:
+    """Whether a piece of evidence is an utterance that asked for something to be done."""
+    if evidence["kind"] != "turn":
+        return False
+    matched = match_intent(evidence["text"], now)
+    return matched is not None and matched[0] in _COMMANDS
