@@ -19,7 +19,7 @@ from aisys.messaging.keys import KeyRing
 from aisys.metrics import Registry
 
 SERVER = Path(__file__).with_name("messaging_server.py")
-FAST = Limits(heartbeat_s=0.2, reconnect_s=0.01, reconnect_max_s=0.1, connect_timeout_s=1.0)
+FAST = Limits(reconnect_s=0.01, reconnect_max_s=0.1, connect_timeout_s=1.0)
 
 
 class Desk:
