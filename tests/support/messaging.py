@@ -129,6 +129,11 @@ class Pair:
         self.extra.append(made)
         return made
 
+    def adopt(self, endpoint: Endpoint) -> Endpoint:
+        """Close `endpoint` with the pair, however the test ends."""
+        self.extra.append(endpoint)
+        return endpoint
+
     async def restart_server(self) -> None:
         """The server's process dies and a new one takes its place."""
         await self.server.close(grace_s=0)
