@@ -124,7 +124,13 @@ class Pair:
     def endpoint(self, host: str, *, metrics: Registry | None = None, **limits: Any) -> Endpoint:
         """Another endpoint on the client's side."""
         made = _endpoint(
-            self.transport, self.folder, host, "near", Desk(), metrics or Registry(), replace(self.limits, **limits)
+            self.transport,
+            self.folder,
+            host,
+            "near",
+            Desk(),
+            metrics or Registry(),
+            replace(self.limits, **limits),
         )
         self.extra.append(made)
         return made
@@ -140,7 +146,13 @@ class Pair:
         self.server_metrics = Registry()
         self.desk = Desk()
         self.server = _endpoint(
-            self.transport, self.folder, "far", _server_machine(self.transport), self.desk, self.server_metrics, self.limits
+            self.transport,
+            self.folder,
+            "far",
+            _server_machine(self.transport),
+            self.desk,
+            self.server_metrics,
+            self.limits,
         )
         await self.start()
 
@@ -154,10 +166,18 @@ def _server_machine(transport: str) -> str:
 
 
 def _endpoint(
-    transport: str, folder: Path, host: str, machine: str, desk: Desk, metrics: Registry, limits: Limits
+    transport: str,
+    folder: Path,
+    host: str,
+    machine: str,
+    desk: Desk,
+    metrics: Registry,
+    limits: Limits,
 ) -> Endpoint:
     keys = KeyRing.load(folder / "keys", machine) if transport == "tcp" else None
-    return Endpoint(host=host, machine=machine, service=desk, keys=keys, limits=limits, metrics=metrics)
+    return Endpoint(
+        host=host, machine=machine, service=desk, keys=keys, limits=limits, metrics=metrics
+    )
 
 
 def make_keys(folder: Path) -> None:
@@ -166,7 +186,9 @@ def make_keys(folder: Path) -> None:
         KeyRing.create(folder / "keys", machine)
 
 
-def make_pair(transport: str, folder: Path, *, limits: Limits = FAST, server_limits: Limits | None = None) -> Pair:
+def make_pair(
+    transport: str, folder: Path, *, limits: Limits = FAST, server_limits: Limits | None = None
+) -> Pair:
     """A pair that is not listening yet."""
     folder.chmod(0o700)
     if transport == "tcp" and not (folder / "keys").exists():

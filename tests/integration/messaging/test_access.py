@@ -13,8 +13,6 @@ from pathlib import Path
 
 import pytest
 import zmq
-from support.messaging import FAST, Desk, Pair, free_port, make_keys, make_pair, pair_of, value
-from support.waiting import eventually
 
 from aisys.errors import AisysError, ConfigError, Unreachable
 from aisys.messaging import Address, Endpoint
@@ -22,6 +20,8 @@ from aisys.messaging.keys import KeyRing
 from aisys.messaging.tcp import TcpNode
 from aisys.messaging.zmq_socket import LinkEvent
 from aisys.metrics import Registry
+from support.messaging import FAST, Desk, Pair, free_port, make_keys, make_pair, pair_of, value
+from support.waiting import eventually
 
 
 @pytest.fixture
@@ -31,7 +31,9 @@ async def tcp_pair(folder: Path):
 
 
 def _made(host: str, machine: str, keys: KeyRing | None) -> Endpoint:
-    return Endpoint(host=host, machine=machine, service=Desk(), keys=keys, limits=FAST, metrics=Registry())
+    return Endpoint(
+        host=host, machine=machine, service=Desk(), keys=keys, limits=FAST, metrics=Registry()
+    )
 
 
 @contextlib.asynccontextmanager
@@ -76,10 +78,14 @@ async def test_a_false_server_gets_no_call(folder: Path) -> None:
     make_keys(folder)
     port = free_port()
     other = KeyRing.create(folder / "false", "distant")
-    (folder / "false" / "near.public").write_text(KeyRing.load(folder / "keys", "near").public("near"))
+    (folder / "false" / "near.public").write_text(
+        KeyRing.load(folder / "keys", "near").public("near")
+    )
     other.refresh()
     desk = Desk()
-    false = Endpoint(host="far", machine="distant", service=desk, keys=other, limits=FAST, metrics=Registry())
+    false = Endpoint(
+        host="far", machine="distant", service=desk, keys=other, limits=FAST, metrics=Registry()
+    )
     client = _made("close", "near", KeyRing.load(folder / "keys", "near"))
     async with _closing(false), _closing(client):
         await false.listen_tcp([f"tcp://127.0.0.1:{port}"])
@@ -105,7 +111,9 @@ async def test_a_revoked_key_ends_its_link(tcp_pair: Pair, folder: Path) -> None
     await tcp_pair.client.call(tcp_pair.address, "echo", b"", timeout_s=5)
     (folder / "keys" / "near.public").unlink()
 
-    await eventually(lambda: value(tcp_pair.server_metrics, "aisys_refused_peers_total", reason="revoked") >= 1)
+    await eventually(
+        lambda: value(tcp_pair.server_metrics, "aisys_refused_peers_total", reason="revoked") >= 1
+    )
     seen = len(tcp_pair.desk.seen)
     with pytest.raises(AisysError):
         await tcp_pair.client.call(tcp_pair.address, "echo", b"", timeout_s=0.3)
@@ -115,14 +123,18 @@ async def test_a_revoked_key_ends_its_link(tcp_pair: Pair, folder: Path) -> None
 async def test_an_added_key_is_admitted_without_a_restart(tcp_pair: Pair, folder: Path) -> None:
     """A new machine connects as soon as its public key is in the folder."""
     third = KeyRing.create(folder / "third", "third")
-    (folder / "third" / "distant.public").write_text((folder / "keys" / "distant.public").read_text())
+    (folder / "third" / "distant.public").write_text(
+        (folder / "keys" / "distant.public").read_text()
+    )
     third.refresh()
     (folder / "keys" / "third.public").write_text(third.public("third"))
     endpoint = tcp_pair.adopt(_made("new", "third", third))
 
     async def is_answered() -> bool:
         try:
-            return (await endpoint.call(tcp_pair.address, "echo", b"hello", timeout_s=5)).body == b"hello"
+            return (
+                await endpoint.call(tcp_pair.address, "echo", b"hello", timeout_s=5)
+            ).body == b"hello"
         except Unreachable:
             return False
 
@@ -148,7 +160,9 @@ async def test_other_addresses_are_refused(folder: Path, url: str) -> None:
 
 async def test_a_taken_port_is_named(tcp_pair: Pair, folder: Path) -> None:
     """The error says which address, and where to look."""
-    async with _closing(_made("far", "distant", KeyRing.load(folder / "keys", "distant"))) as endpoint:
+    async with _closing(
+        _made("far", "distant", KeyRing.load(folder / "keys", "distant"))
+    ) as endpoint:
         with pytest.raises(ConfigError, match="aisys ports") as caught:
             await endpoint.listen_tcp([tcp_pair.address.tcp or ""])
         assert str(tcp_pair.address.tcp) in str(caught.value)
@@ -161,11 +175,15 @@ async def test_the_self_test_stops_a_server_whose_list_does_not_work(
     make_keys(folder)
     monkeypatch.setattr(KeyRing, "machine_of", lambda self, key: "anybody")
     monkeypatch.setattr("aisys.messaging.zap.ZapHandler._deny", lambda self, *args: None)
-    async with _closing(_made("far", "distant", KeyRing.load(folder / "keys", "distant"))) as endpoint:
+    async with _closing(
+        _made("far", "distant", KeyRing.load(folder / "keys", "distant"))
+    ) as endpoint:
         node = endpoint._tcp_node()
         assert isinstance(node, TcpNode)
         # The handler knows the self-test's own key: the fault is a handler that does not look.
-        monkeypatch.setattr(type(node._zap), "expected", property(lambda self: "", lambda self, key: None))
+        monkeypatch.setattr(
+            type(node._zap), "expected", property(lambda self: "", lambda self, key: None)
+        )
         with pytest.raises(AisysError, match=f"self-test.*{LinkEvent.READY.value}"):
             await endpoint.listen_tcp([f"tcp://127.0.0.1:{free_port()}"])
 
@@ -187,7 +205,10 @@ async def test_raw_zmq_garbage_is_counted(folder: Path) -> None:
         ring = KeyRing.load(folder / "keys", "near")
         with zmq.Context() as context, context.socket(zmq.DEALER) as sock:
             sock.linger = 0
-            sock.curve_publickey, sock.curve_secretkey = ring.public("near").encode(), ring.secret.encode()
+            sock.curve_publickey, sock.curve_secretkey = (
+                ring.public("near").encode(),
+                ring.secret.encode(),
+            )
             sock.curve_serverkey = ring.public("distant").encode()
             sock.connect(str(pair.address.tcp))
             sock.send(b"this is no frame at all, nor has it ever been one")

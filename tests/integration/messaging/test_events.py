@@ -6,11 +6,11 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from support.messaging import FAST, Desk, Pair, pair_of, value
-from support.waiting import eventually
 
 from aisys.messaging import Endpoint, Event, Gap
 from aisys.metrics import Registry
+from support.messaging import FAST, Desk, Pair, pair_of, value
+from support.waiting import eventually
 
 
 async def test_a_confirmed_subscription_misses_nothing(pair: Pair) -> None:
@@ -34,7 +34,9 @@ async def test_only_what_is_wanted_travels(pair: Pair) -> None:
     await pair.client.subscribe("a.*", got.append)
     await pair.client.subscribe("b.**", got.append)
 
-    counts = {topic: pair.server.publish(topic, b"") for topic in ("a", "a.x", "a.x.y", "b", "b.x.y", "c")}
+    counts = {
+        topic: pair.server.publish(topic, b"") for topic in ("a", "a.x", "a.x.y", "b", "b.x.y", "c")
+    }
     assert counts == {"a": 0, "a.x": 1, "a.x.y": 0, "b": 1, "b.x.y": 1, "c": 0}
     await eventually(lambda: len(got) == 3)
 
@@ -110,7 +112,9 @@ async def test_an_event_that_is_too_large_is_refused(pair: Pair) -> None:
         pair.server.publish("x", bytes(17 * 1024 * 1024))
 
 
-async def test_a_slow_handler_loses_the_oldest_and_hears_of_it(transport: str, folder: Path) -> None:
+async def test_a_slow_handler_loses_the_oldest_and_hears_of_it(
+    transport: str, folder: Path
+) -> None:
     """Delivered and reported events add up to the published ones, and calls go on meanwhile."""
     async with pair_of(transport, folder) as pair:
         slow = pair.endpoint("slow", subscription_events=10)

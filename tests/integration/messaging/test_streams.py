@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from support.messaging import Pair
-from support.waiting import eventually
 
 from aisys.errors import CallError, DeadlineExceeded, Indefinite
 from aisys.messaging import StreamClosed
+from support.messaging import Pair
+from support.waiting import eventually
 
 WINDOW = 32
 
@@ -26,7 +26,9 @@ async def test_items_arrive_in_order(pair: Pair) -> None:
 
 async def test_an_empty_stream_ends(pair: Pair) -> None:
     """No items, no error."""
-    assert [item async for item in pair.client.stream(pair.address, "count", b"0", timeout_s=5)] == []
+    assert [
+        item async for item in pair.client.stream(pair.address, "count", b"0", timeout_s=5)
+    ] == []
 
 
 async def test_a_stalled_consumer_stops_the_producer(pair: Pair) -> None:
