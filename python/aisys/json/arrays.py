@@ -45,7 +45,9 @@ def array_of(value: Any, dtype: str) -> Any:
     whole = not dtype.startswith("float")
     for number in flat:
         if whole and not isinstance(number, int):
-            raise JSONDecodeError(f"the number {number!r} is not an integer, as dtype {dtype} needs")
+            raise JSONDecodeError(
+                f"the number {number!r} is not an integer, as dtype {dtype} needs"
+            )
     try:
         array = np.array(flat, dtype=dtype if whole else _DOUBLE)
     except OverflowError as error:

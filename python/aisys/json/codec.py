@@ -149,7 +149,7 @@ if TYPE_CHECKING:
         """The one canonical text of a value (RFC 8785), for hashing and signing.
 
         Raises:
-            JSONEncodeError: no JSON form, `Raw`, or an integer beyond 2**53 - 1.
+            JSONEncodeError: no JSON form, `Raw`, or an integer whose digits a double would not keep.
         """
 
 else:

@@ -33,7 +33,11 @@ def load_file(path: str | os.PathLike[str]) -> Any:
 
 
 def dump_file(
-    path: str | os.PathLike[str], value: object, *, default: Default | None = None, sort_keys: bool = False
+    path: str | os.PathLike[str],
+    value: object,
+    *,
+    default: Default | None = None,
+    sort_keys: bool = False,
 ) -> None:
     """Write a value to a file so that readers, and a crash, see the old content or the new, never a part.
 
@@ -46,7 +50,9 @@ def dump_file(
     """
     data = dumps(value, default=default, sort_keys=sort_keys)
     target = Path(os.path.realpath(path))
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    descriptor, temporary = tempfile.mkstemp(
+        prefix=f".{target.name}.", suffix=".tmp", dir=target.parent
+    )
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), _mode_of(target))

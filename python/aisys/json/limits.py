@@ -17,5 +17,8 @@ MIN_INT: Final = -(2**63)
 MAX_INT: Final = 2**64 - 1
 """Integers written: those that 64 bits hold, signed or unsigned."""
 
-MAX_CANONICAL_INT: Final = 2**53 - 1
-"""Integers in canonical text: those that every double-based reader keeps exactly (RFC 8785, RFC 7493)."""
+MAX_EXACT_INT: Final = 2**53 - 1
+"""Integers that every double-based reader keeps exactly (RFC 7493)."""
+
+MAX_CANONICAL_INT: Final = 10**21
+"""From here ECMAScript writes numbers with exponents, so integers have no canonical text (RFC 8785)."""

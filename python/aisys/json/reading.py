@@ -15,7 +15,8 @@ Text = bytes | bytearray | memoryview | str
 
 _STRING_OR_BRACKET: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _ESCAPE: Final = re.compile(
-    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
 )
 
 
@@ -42,7 +43,11 @@ def text_of(data: Text) -> str:
             raise decode_error("the str holds a lone surrogate", data, error.start) from None
         return data
     if not isinstance(data, bytes | bytearray | memoryview):
-        raise TypeError(f"JSON text is bytes, bytearray, memoryview or str, not {type(data).__name__}")
+        raise TypeError(
+            f"JSON text is bytes, bytearray, memoryview or str, not {type(data).__name__}"
+        )
+    if isinstance(data, memoryview):
+        data = data.tobytes()  # it may be strided, which `str` does not take
     try:
         return str(data, "utf-8")
     except UnicodeDecodeError as error:
@@ -135,4 +140,6 @@ def _gaps(text: str) -> Iterator[tuple[int, int]]:
     yield start, len(text)
 
 
-_DECODER: Final = json.JSONDecoder(parse_float=_parse_float, parse_int=_parse_int, parse_constant=_parse_constant)
+_DECODER: Final = json.JSONDecoder(
+    parse_float=_parse_float, parse_int=_parse_int, parse_constant=_parse_constant
+)

@@ -17,7 +17,11 @@ from aisys.json.writing import Default
 
 NAME: Final = "orjson"
 
-_OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
+_OPTIONS: Final = (
+    orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+    | orjson.OPT_PASSTHROUGH_SUBCLASS
+)
 _MISSING: Final = tier_stdlib._MISSING
 _DIGITS_TO_ZERO: Final = bytes.maketrans(b"123456789", b"0" * 9)
 _BIG_RUN: Final = b"0" * 19
@@ -35,8 +39,10 @@ def loads(data: Text) -> Any:
             data = data.encode()
         except UnicodeEncodeError:
             return tier_stdlib.loads(data)
-    elif isinstance(data, memoryview) or type(data) not in {bytes, bytearray}:
-        data = bytes(data) if isinstance(data, bytes | bytearray | memoryview) else data
+    elif isinstance(data, memoryview):
+        data = data.tobytes()
+    elif not isinstance(data, bytes | bytearray):
+        return tier_stdlib.loads(data)  # for its error
     if _beyond_orjson(data):
         return tier_stdlib.loads(data)
     try:
@@ -48,35 +54,43 @@ def loads(data: Text) -> Any:
 
 def _beyond_orjson(data: bytes | bytearray) -> bool:
     """Whether the text may nest deeper than our limit, or hold an integer that orjson would make a float."""
-    if not isinstance(data, bytes | bytearray):
-        return True
-    if data.count(b"[") + data.count(b"{") > MAX_DEPTH:
+    if _may_be_too_deep(data):
         return True
     return _BIG_RUN in data.translate(_DIGITS_TO_ZERO) and _BIG_INTEGER.search(data) is not None
 
 
+def _may_be_too_deep(text: bytes | bytearray) -> bool:
+    """Whether there are enough brackets to break the depth limit."""
+    return text.count(b"[") + text.count(b"{") > MAX_DEPTH
+
+
 def dumps(value: object, *, default: Default | None = None, sort_keys: bool = False) -> bytes:
     """See `aisys.json.dumps`."""
+
+    if default is not None:
+        # A default that changes the value being written crashes orjson (3.13); the reference bears it.
+        return tier_stdlib.dumps(value, default=default, sort_keys=sort_keys)
 
     def convert(item: Any) -> Any:
         if type(item) is Raw:
             tier_stdlib.loads(item.data)
             return orjson.Fragment(item.data)
         converted = plain(item)
-        if converted is not NOT_PLAIN:
-            return converted
-        if default is None:
+        if converted is NOT_PLAIN:
             raise TypeError
-        return default(item)
+        return converted
 
     try:
-        text = orjson.dumps(value, default=convert, option=_OPTIONS | (orjson.OPT_SORT_KEYS if sort_keys else 0))
+        text = orjson.dumps(
+            value, default=convert, option=_OPTIONS | (orjson.OPT_SORT_KEYS if sort_keys else 0)
+        )
     except TypeError:
-        # The reference decides whether it has a form after all (depth), and raises the same error for all tiers.
-        return tier_stdlib.dumps(value, default=default, sort_keys=sort_keys)
-    if b"null" in text:
-        # orjson writes NaN and infinities as null; the reference refuses them.
-        return tier_stdlib.dumps(value, default=default, sort_keys=sort_keys)
+        # The reference decides whether it has a form after all (orjson allows fewer levels), and
+        # raises the same error for all tiers.
+        return tier_stdlib.dumps(value, sort_keys=sort_keys)
+    if b"null" in text or _may_be_too_deep(text):
+        # orjson writes NaN and infinities as null, and does not count tuples; the reference does.
+        return tier_stdlib.dumps(value, sort_keys=sort_keys)
     return text
 
 

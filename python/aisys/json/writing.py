@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from json.encoder import encode_basestring
 from math import isfinite
 from typing import Any, Final
 
 from aisys.json.convert import NOT_PLAIN, plain
 from aisys.json.errors import JSONDecodeError, JSONEncodeError
-from aisys.json.limits import MAX_CANONICAL_INT, MAX_CONVERSIONS, MAX_DEPTH, MAX_INT, MIN_INT
+from aisys.json.limits import MAX_CANONICAL_INT, MAX_CONVERSIONS, MAX_DEPTH, MAX_EXACT_INT, MAX_INT, MIN_INT
 from aisys.json.raw import Raw
 
 Default = Callable[[Any], Any]
@@ -23,11 +23,30 @@ _HINTS: Final = {
 }
 
 
-class Writer:
-    """Writes one value as pieces of text."""
+class _Container:
+    """An array or object that is being written."""
 
-    def __init__(self, check_raw: Callable[[bytes], object], default: Default | None, *, sort_keys: bool) -> None:
+    __slots__ = ("closer", "is_object", "items", "separator", "token")
+
+    def __init__(self, items: Iterator[tuple[Any, Any]], opener: str, closer: str) -> None:
+        self.items = items
+        self.separator = opener
+        self.closer = closer
+        self.is_object = opener == "{"
+        self.token: str | None = None
+
+
+class Writer:
+    """Writes one value as pieces of text.
+
+    It keeps its own stack, so that the depth limit does not depend on how deep the caller stands.
+    """
+
+    def __init__(
+        self, check_raw: Callable[[bytes], object], default: Default | None, *, sort_keys: bool
+    ) -> None:
         self._pieces: list[str] = []
+        self._open: list[_Container] = []
         self._check_raw = check_raw
         self._default = default
         self._sort_keys = sort_keys
@@ -38,10 +57,39 @@ class Writer:
         Raises:
             JSONEncodeError: it has none.
         """
-        self._write(value, 0)
+        try:
+            self._begin(value)
+            while self._open:
+                self._continue(self._open[-1])
+        except JSONEncodeError as error:
+            raise self._placed(error) from error.__cause__
         return "".join(self._pieces)
 
-    def _write(self, value: Any, depth: int) -> None:
+    def _placed(self, error: JSONEncodeError) -> JSONEncodeError:
+        """The error with the pointer to where the writer stands."""
+        tokens = [container.token for container in self._open if container.token is not None]
+        if not tokens:
+            return error
+        escaped = [token.replace("~", "~0").replace("/", "~1") for token in tokens]
+        pointer = "/" + "/".join(escaped).encode("utf-8", "replace").decode()
+        return JSONEncodeError(f"{error} (at {pointer})", pointer=pointer)
+
+    def _continue(self, container: _Container) -> None:
+        for token, item in container.items:
+            self._pieces.append(container.separator)
+            container.separator = ","
+            container.token = None
+            if container.is_object:
+                self._pieces.append(_string(token) + ":")
+            container.token = str(token)
+            self._begin(item)
+            return
+        empty = container.separator != ","
+        self._pieces.append(container.separator + container.closer if empty else container.closer)
+        self._open.pop()
+
+    def _begin(self, value: Any) -> None:
+        """Write a scalar, or open a container."""
         kind = type(value)
         if kind is str:
             self._pieces.append(_string(value))
@@ -52,38 +100,21 @@ class Writer:
         elif kind is float:
             self._pieces.append(self._number(value))
         elif kind is Raw:
-            self._write_raw(value)
+            self._pieces.append(self._raw(value))
         elif kind is dict or kind is list or kind is tuple:
-            if depth >= MAX_DEPTH:
-                raise JSONEncodeError(f"nested deeper than {MAX_DEPTH} levels, or a value that contains itself")
-            write_container = self._write_dict if kind is dict else self._write_list
-            write_container(value, depth + 1)
+            self._enter(value)
         else:
-            self._write(self._converted(value), depth)
+            self._begin(self._converted(value))
 
-    def _write_list(self, value: list[Any] | tuple[Any, ...], depth: int) -> None:
-        opener = "["
-        for index, item in enumerate(value):
-            self._pieces.append(opener)
-            opener = ","
-            try:
-                self._write(item, depth)
-            except JSONEncodeError as error:
-                raise _inside(error, str(index)) from error.__cause__
-        self._pieces.append("]" if opener == "," else "[]")
-
-    def _write_dict(self, value: dict[Any, Any], depth: int) -> None:
-        opener = "{"
-        for key, item in self._ordered(value):
-            self._pieces.append(opener)
-            opener = ","
-            try:
-                self._pieces.append(_string(key))
-                self._pieces.append(":")
-                self._write(item, depth)
-            except JSONEncodeError as error:
-                raise _inside(error, key) from error.__cause__
-        self._pieces.append("}" if opener == "," else "{}")
+    def _enter(self, value: Any) -> None:
+        if len(self._open) >= MAX_DEPTH:
+            raise JSONEncodeError(
+                f"nested deeper than {MAX_DEPTH} levels, or a value that contains itself"
+            )
+        if type(value) is dict:
+            self._open.append(_Container(iter(self._ordered(value)), "{", "}"))
+        else:
+            self._open.append(_Container(iter(enumerate(value)), "[", "]"))
 
     def _ordered(self, value: dict[Any, Any]) -> list[tuple[str, Any]]:
         members = [(_key(key), item) for key, item in value.items()]
@@ -95,12 +126,12 @@ class Writer:
     def _sort_key(member: tuple[str, Any]) -> Any:
         return member[0]
 
-    def _write_raw(self, value: Raw) -> None:
+    def _raw(self, value: Raw) -> str:
         try:
             self._check_raw(value.data)
         except JSONDecodeError as error:
             raise JSONEncodeError(f"Raw holds text that is not JSON: {error}") from error
-        self._pieces.append(value.data.decode())
+        return value.data.decode()
 
     def _converted(self, value: Any) -> Any:
         """What stands for a value of another type; its type is one that `_write` knows."""
@@ -117,7 +148,9 @@ class Writer:
             if type(converted) in _WRITTEN:
                 return converted
             current = converted
-        raise JSONEncodeError(f"default gave nothing that JSON can hold in {MAX_CONVERSIONS} calls for one value")
+        raise JSONEncodeError(
+            f"default gave nothing that JSON can hold in {MAX_CONVERSIONS} calls for one value"
+        )
 
     def _integer(self, value: int) -> str:
         if MIN_INT <= value <= MAX_INT:
@@ -140,13 +173,20 @@ class CanonicalWriter(Writer):
     def _sort_key(member: tuple[str, Any]) -> Any:
         return member[0].encode("utf-16-be")
 
-    def _write_raw(self, value: Raw) -> None:
-        raise JSONEncodeError("Raw text is not canonical: decode it first")
+    def _raw(self, value: Raw) -> str:
+        raise JSONEncodeError(f"Raw text ({len(value)} bytes) is not canonical: decode it first")
 
     def _integer(self, value: int) -> str:
-        if abs(value) <= MAX_CANONICAL_INT:
+        if abs(value) <= MAX_EXACT_INT:
             return int.__repr__(value)
-        raise JSONEncodeError("the integer is not exact in a double, so it has no canonical form: send it as a string")
+        if abs(value) < MAX_CANONICAL_INT:
+            text = int.__repr__(value)
+            if text == ecmascript_number(float(value)):
+                return text
+        raise JSONEncodeError(
+            "a double does not keep the integer's digits, so it has no canonical form: "
+            "send it as a string"
+        )
 
     def _number(self, value: float) -> str:
         return ecmascript_number(value) if isfinite(value) else super()._number(value)
@@ -180,14 +220,6 @@ def unsupported(value: object) -> JSONEncodeError:
     name = type(value).__name__
     hint = _HINTS.get(name, "convert it, or pass default=")
     return JSONEncodeError(f"{name} has no JSON form: {hint}")
-
-
-def _inside(error: JSONEncodeError, token: str) -> JSONEncodeError:
-    """The error as seen from one container further out."""
-    message = str(error).removesuffix(f" (at {error.pointer})") if error.pointer else str(error)
-    token = token.encode("utf-8", "backslashreplace").decode()
-    pointer = "/" + token.replace("~", "~0").replace("/", "~1") + error.pointer
-    return JSONEncodeError(f"{message} (at {pointer})", pointer=pointer)
 
 
 def _key(key: Any) -> str:

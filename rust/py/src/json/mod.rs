@@ -1,7 +1,163 @@
-//! Bindings.
+//! JSON: text to Python objects and back.
+//!
+//! `aisys.json` is the face of these functions; it documents what they promise. Reading is one pass from bytes to
+//! objects (`cursor`, `parse`, `strings`, `numbers`), writing one pass from objects to a reused buffer (`write`, `out`).
+
+// Lengths and places in memory fit isize; 64-bit integers change their sign on purpose.
+#![allow(clippy::cast_possible_wrap)]
+
+#[cfg(Py_GIL_DISABLED)]
+compile_error!("the JSON codec's key cache relies on the GIL; free-threaded builds use another tier");
+
+mod arrays;
+mod canonical;
+mod cursor;
+mod errors;
+mod input;
+mod keys;
+mod numbers;
+mod object;
+mod out;
+mod parse;
+mod plain;
+mod pointer;
+mod pool;
+mod scan;
+mod setup;
+mod skip;
+mod strings;
+mod utf8;
+mod write;
+
+use std::convert::Infallible;
 
 use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTuple};
 
-pub fn init(_module: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
+use input::Input;
+use write::Order;
+
+/// An argument that tells "not given" from None.
+enum Given {
+    No,
+    Yes(Py<PyAny>),
+}
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Given {
+    type Error = Infallible;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> Result<Self, Infallible> {
+        Ok(Self::Yes(object.to_owned().unbind()))
+    }
+}
+
+fn order_of(sort_keys: bool) -> Order {
+    if sort_keys { Order::CodePoints } else { Order::Given }
+}
+
+/// Hand over what lives on the Python side: called once by `aisys.json`.
+#[pyfunction]
+fn json_setup(
+    py: Python<'_>,
+    plain: Py<PyAny>,
+    not_plain: Py<PyAny>,
+    raw: Py<PyAny>,
+    decode_error: Py<PyAny>,
+    encode_error: Py<PyAny>,
+    pointer_error: Py<PyAny>,
+) {
+    setup::set(
+        py,
+        setup::Setup {
+            plain,
+            not_plain,
+            raw,
+            decode_error,
+            encode_error,
+            pointer_error,
+        },
+    );
+}
+
+/// The value of a JSON text: see `aisys.json.loads`.
+#[pyfunction]
+#[pyo3(signature = (data, /))]
+fn json_loads<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    parse::loads(data)
+}
+
+/// The value as JSON text in UTF-8: see `aisys.json.dumps`.
+#[pyfunction]
+#[pyo3(signature = (value, *, default=None, sort_keys=false))]
+fn json_dumps<'py>(
+    value: &Bound<'py, PyAny>,
+    default: Option<&Bound<'py, PyAny>>,
+    sort_keys: bool,
+) -> PyResult<Bound<'py, PyBytes>> {
+    write::dumps(value, default, order_of(sort_keys))
+}
+
+/// The value as JSON text: see `aisys.json.dumps_str`.
+#[pyfunction]
+#[pyo3(signature = (value, *, default=None, sort_keys=false))]
+fn json_dumps_str<'py>(
+    value: &Bound<'py, PyAny>,
+    default: Option<&Bound<'py, PyAny>>,
+    sort_keys: bool,
+) -> PyResult<Bound<'py, PyAny>> {
+    write::dumps_str(value, default, order_of(sort_keys))
+}
+
+/// The canonical text of a value: see `aisys.json.canonical`.
+#[pyfunction]
+fn json_canonical<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    write::dumps(value, None, Order::Canonical)
+}
+
+/// The value at a JSON pointer: see `aisys.json.get`.
+#[pyfunction]
+#[pyo3(signature = (buffer, pointer, *, default=Given::No, raw=false))]
+fn json_get<'py>(buffer: &Bound<'py, PyAny>, pointer: &str, default: Given, raw: bool) -> PyResult<Bound<'py, PyAny>> {
+    let input = Input::new(buffer)?;
+    match default {
+        Given::No => pointer::require(buffer, &input, pointer, raw),
+        Given::Yes(default) => {
+            let found = pointer::get(buffer, &input, pointer, raw)?;
+            Ok(found.unwrap_or_else(|| default.into_bound(buffer.py())))
+        }
+    }
+}
+
+/// The values at several JSON pointers: see `aisys.json.get_many`.
+#[pyfunction]
+#[pyo3(signature = (buffer, *pointers, raw=false))]
+fn json_get_many<'py>(
+    buffer: &Bound<'py, PyAny>,
+    pointers: &Bound<'py, PyTuple>,
+    raw: bool,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let input = Input::new(buffer)?;
+    let mut values = Vec::with_capacity(pointers.len());
+    for pointer in pointers {
+        values.push(pointer::require(buffer, &input, &pointer.extract::<String>()?, raw)?);
+    }
+    PyTuple::new(buffer.py(), values)
+}
+
+/// The array of numbers at a JSON pointer: see `aisys.json.loads_array`.
+#[pyfunction]
+#[pyo3(signature = (buffer, pointer="", dtype="float32"))]
+fn json_loads_array<'py>(buffer: &Bound<'py, PyAny>, pointer: &str, dtype: &str) -> PyResult<Bound<'py, PyAny>> {
+    arrays::loads_array(buffer, pointer, dtype)
+}
+
+pub fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(json_setup, module)?)?;
+    module.add_function(wrap_pyfunction!(json_loads, module)?)?;
+    module.add_function(wrap_pyfunction!(json_dumps, module)?)?;
+    module.add_function(wrap_pyfunction!(json_dumps_str, module)?)?;
+    module.add_function(wrap_pyfunction!(json_canonical, module)?)?;
+    module.add_function(wrap_pyfunction!(json_get, module)?)?;
+    module.add_function(wrap_pyfunction!(json_get_many, module)?)?;
+    module.add_function(wrap_pyfunction!(json_loads_array, module)?)
 }

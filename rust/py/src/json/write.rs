@@ -1,0 +1,402 @@
+//! From Python objects to text.
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use super::canonical;
+use super::errors::{encode_error, raised};
+use super::object::Object;
+use super::out::Out;
+use super::parse::MAX_DEPTH;
+use super::plain;
+use super::pool::Pool;
+use super::setup::{self, Setup};
+use super::utf8::{ascii_str, utf8_str};
+
+thread_local! {
+    static BUFFERS: Pool<Out> = const { Pool::new() };
+}
+
+/// In which order the members of an object are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// As the dict has them.
+    Given,
+    /// By code points of the keys.
+    CodePoints,
+    /// By UTF-16 units of the keys, and with the numbers of RFC 8785.
+    Canonical,
+}
+
+/// Why writing stopped: one pointer wide, so that results travel in registers.
+pub struct Failure(Box<Cause>);
+
+enum Cause {
+    /// The value has no JSON form; the path leads to it, innermost token first.
+    Value { message: String, path: Vec<String> },
+    /// An exception of someone else's code.
+    Python(PyErr),
+}
+
+pub type Written = Result<(), Failure>;
+
+/// The failure of a value without a JSON form.
+#[cold]
+pub fn refused(message: impl Into<String>) -> Failure {
+    Failure(Box::new(Cause::Value {
+        message: message.into(),
+        path: Vec::new(),
+    }))
+}
+
+#[cold]
+pub fn python_failure(error: PyErr) -> Failure {
+    Failure(Box::new(Cause::Python(error)))
+}
+
+pub struct Writer<'a, 'py> {
+    pub py: Python<'py>,
+    pub out: Out,
+    pub order: Order,
+    pub default: Option<&'a Bound<'py, PyAny>>,
+}
+
+/// The text of a value as bytes.
+pub fn dumps<'py>(
+    value: &Bound<'py, PyAny>,
+    default: Option<&Bound<'py, PyAny>>,
+    order: Order,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let py = value.py();
+    written(value, default, order, |out| Ok(PyBytes::new(py, out.as_bytes())))
+}
+
+/// The text of a value as str.
+pub fn dumps_str<'py>(
+    value: &Bound<'py, PyAny>,
+    default: Option<&Bound<'py, PyAny>>,
+    order: Order,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = value.py();
+    written(value, default, order, |out| {
+        let made = if out.is_ascii() {
+            ascii_str(out.as_bytes())
+        } else {
+            utf8_str(out.as_bytes()).ok()
+        };
+        made.map(|text| text.into_bound(py)).ok_or_else(|| raised(py))
+    })
+}
+
+/// Writes a value and hands the text over; the buffer stays for the next call.
+fn written<'py, T>(
+    value: &Bound<'py, PyAny>,
+    default: Option<&Bound<'py, PyAny>>,
+    order: Order,
+    take: impl FnOnce(&Out) -> PyResult<T>,
+) -> PyResult<T> {
+    let py = value.py();
+    let mut writer = Writer {
+        py,
+        out: BUFFERS.with(Pool::take),
+        order,
+        default,
+    };
+    writer.out.clear();
+    let result = match writer.value(value.as_ptr(), 0) {
+        Ok(()) => take(&writer.out),
+        Err(failure) => Err(exception(py, *failure.0)),
+    };
+    if writer.out.capacity() <= Pool::<Out>::MAX_KEPT_BYTES {
+        BUFFERS.with(|pool| pool.put(writer.out));
+    }
+    result
+}
+
+#[cold]
+fn exception(py: Python<'_>, cause: Cause) -> PyErr {
+    match cause {
+        Cause::Python(error) => error,
+        Cause::Value { message, path } => {
+            let pointer = path.iter().rev().fold(String::new(), |mut pointer, token| {
+                pointer.push('/');
+                pointer.push_str(&token.replace('~', "~0").replace('/', "~1"));
+                pointer
+            });
+            encode_error(py, &message, &pointer)
+        }
+    }
+}
+
+/// The failure as seen from one container further out.
+#[cold]
+fn inside(mut failure: Failure, token: impl FnOnce() -> String) -> Failure {
+    if let Cause::Value { path, .. } = &mut *failure.0 {
+        path.push(token());
+    }
+    failure
+}
+
+impl Writer<'_, '_> {
+    /// Writes a value that stands inside `depth` containers.
+    ///
+    /// The pointer is a live object for as long as this runs: its container, or the caller, holds a reference.
+    #[inline(always)]
+    pub fn value(&mut self, value: *mut ffi::PyObject, depth: usize) -> Written {
+        // SAFETY: a live object (see above); its type is compared before it is used as one.
+        unsafe {
+            let kind = ffi::Py_TYPE(value);
+            if kind == &raw mut ffi::PyUnicode_Type {
+                self.string(value)
+            } else if kind == &raw mut ffi::PyLong_Type {
+                self.integer(value)
+            } else if kind == &raw mut ffi::PyDict_Type {
+                self.dict(value, depth)
+            } else if value == ffi::Py_None() {
+                self.out.extend(b"null");
+                Ok(())
+            } else if kind == &raw mut ffi::PyBool_Type {
+                self.out
+                    .extend(if value == ffi::Py_True() { b"true" } else { b"false" });
+                Ok(())
+            } else if kind == &raw mut ffi::PyFloat_Type {
+                self.number(ffi::PyFloat_AS_DOUBLE(value))
+            } else if kind == &raw mut ffi::PyList_Type {
+                self.list(value, depth)
+            } else if kind == &raw mut ffi::PyTuple_Type {
+                self.tuple(value, depth)
+            } else {
+                self.other(value, depth)
+            }
+        }
+    }
+
+    /// Writes an exact str.
+    #[inline(always)]
+    pub fn string(&mut self, text: *mut ffi::PyObject) -> Written {
+        // SAFETY: an exact str, which cannot change; its length and data go together.
+        unsafe {
+            let len = ffi::PyUnicode_GET_LENGTH(text) as usize;
+            if ffi::PyUnicode_IS_COMPACT_ASCII(text) != 0 {
+                let data = ffi::PyUnicode_DATA(text).cast::<u8>();
+                self.out.string(std::slice::from_raw_parts(data, len), false);
+                return Ok(());
+            }
+        }
+        self.wide_string(text)
+    }
+
+    #[inline(never)]
+    fn wide_string(&mut self, text: *mut ffi::PyObject) -> Written {
+        // SAFETY: as in `string`; the kind tells how wide the units are.
+        let result = unsafe {
+            let len = ffi::PyUnicode_GET_LENGTH(text) as usize;
+            let data = ffi::PyUnicode_DATA(text);
+            match ffi::PyUnicode_KIND(text) {
+                ffi::PyUnicode_1BYTE_KIND => self.out.characters(std::slice::from_raw_parts(data.cast::<u8>(), len)),
+                ffi::PyUnicode_2BYTE_KIND => self.out.characters(std::slice::from_raw_parts(data.cast::<u16>(), len)),
+                _ => self.out.characters(std::slice::from_raw_parts(data.cast::<u32>(), len)),
+            }
+        };
+        result.map_err(|index| refused(format!("the str holds a lone surrogate at index {index}")))
+    }
+
+    #[inline(always)]
+    fn integer(&mut self, value: *mut ffi::PyObject) -> Written {
+        let mut overflow = 0;
+        // SAFETY: an exact int.
+        let small = unsafe { ffi::PyLong_AsLongLongAndOverflow(value, &raw mut overflow) };
+        if overflow != 0 {
+            return self.large_integer(value, overflow);
+        }
+        if self.order == Order::Canonical && !canonical::is_exact(small) {
+            return self.large_integer(value, overflow);
+        }
+        self.out.extend(itoa::Buffer::new().format(small).as_bytes());
+        Ok(())
+    }
+
+    #[cold]
+    fn large_integer(&mut self, value: *mut ffi::PyObject, overflow: i32) -> Written {
+        if self.order == Order::Canonical {
+            // SAFETY: a live object.
+            let value = unsafe { Bound::from_borrowed_ptr(self.py, value) };
+            return canonical::large_integer(&mut self.out, &value);
+        }
+        if overflow > 0 {
+            // SAFETY: an exact int; the exception that it may raise is taken away below.
+            let large = unsafe { ffi::PyLong_AsUnsignedLongLong(value) };
+            if PyErr::take(self.py).is_none() {
+                self.out.extend(itoa::Buffer::new().format(large).as_bytes());
+                return Ok(());
+            }
+        }
+        Err(refused("the integer does not fit 64 bits: send it as a string"))
+    }
+
+    #[inline(always)]
+    pub fn number(&mut self, value: f64) -> Written {
+        if !value.is_finite() {
+            let name = if value.is_nan() {
+                "nan"
+            } else if value > 0.0 {
+                "inf"
+            } else {
+                "-inf"
+            };
+            return Err(refused(format!(
+                "JSON has no {name}: use None, or leave the member out"
+            )));
+        }
+        if self.order == Order::Canonical {
+            canonical::number(&mut self.out, value);
+        } else {
+            self.out.extend(zmij::Buffer::new().format_finite(value).as_bytes());
+        }
+        Ok(())
+    }
+
+    fn enter(depth: usize) -> Result<usize, Failure> {
+        if depth >= MAX_DEPTH {
+            return Err(refused(
+                "nested deeper than 512 levels, or a value that contains itself",
+            ));
+        }
+        Ok(depth + 1)
+    }
+
+    #[inline(never)]
+    fn list(&mut self, list: *mut ffi::PyObject, depth: usize) -> Written {
+        let depth = Self::enter(depth)?;
+        self.out.push(b'[');
+        let mut index = 0;
+        // SAFETY: an exact list. Writing an item may run Python code that changes it, so the length is read anew each
+        // time, and the item is held.
+        while index < unsafe { ffi::PyList_GET_SIZE(list) } {
+            // SAFETY: the index is below the length.
+            let item = unsafe { Object::borrowed(ffi::PyList_GET_ITEM(list, index)) };
+            self.item(&item, depth, index)?;
+            index += 1;
+        }
+        self.close(b'[', b']');
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn tuple(&mut self, tuple: *mut ffi::PyObject, depth: usize) -> Written {
+        let depth = Self::enter(depth)?;
+        self.out.push(b'[');
+        // SAFETY: an exact tuple, which cannot change.
+        for index in 0..unsafe { ffi::PyTuple_GET_SIZE(tuple) } {
+            // SAFETY: the index is below the length.
+            let item = unsafe { Object::borrowed(ffi::PyTuple_GET_ITEM(tuple, index)) };
+            self.item(&item, depth, index)?;
+        }
+        self.close(b'[', b']');
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn item(&mut self, item: &Object, depth: usize, index: ffi::Py_ssize_t) -> Written {
+        self.value(item.as_ptr(), depth)
+            .map_err(|failure| inside(failure, || index.to_string()))?;
+        self.out.push(b',');
+        Ok(())
+    }
+
+    /// Ends a container whose items each left a comma behind them.
+    #[inline(always)]
+    fn close(&mut self, opener: u8, closer: u8) {
+        if self.out.as_bytes().last() == Some(&opener) {
+            self.out.push(closer);
+        } else {
+            self.out.set_last(closer);
+        }
+    }
+
+    #[inline(never)]
+    fn dict(&mut self, dict: *mut ffi::PyObject, depth: usize) -> Written {
+        let depth = Self::enter(depth)?;
+        if self.order != Order::Given {
+            return self.sorted_dict(dict, depth);
+        }
+        self.out.push(b'{');
+        // SAFETY: an exact dict, here and below.
+        let size = unsafe { ffi::PyDict_Size(dict) };
+        let mut place = 0;
+        let mut key = std::ptr::null_mut();
+        let mut value = std::ptr::null_mut();
+        // SAFETY: PyDict_Next stays inside the dict's current table even if Python code run by an item changed it.
+        while unsafe { ffi::PyDict_Next(dict, &raw mut place, &raw mut key, &raw mut value) } != 0 {
+            // SAFETY: both are borrowed from the dict, which nothing has touched since.
+            let (key, value) = unsafe { (Object::borrowed(key), Object::borrowed(value)) };
+            self.member(&key, &value, depth)?;
+            // SAFETY: as above.
+            if unsafe { ffi::PyDict_Size(dict) } != size {
+                return Err(refused("the dict was changed while it was being written"));
+            }
+        }
+        self.close(b'{', b'}');
+        Ok(())
+    }
+
+    #[inline(always)]
+    pub fn member(&mut self, key: &Object, value: &Object, depth: usize) -> Written {
+        self.key(key.as_ptr())?;
+        self.out.push(b':');
+        self.value(value.as_ptr(), depth)
+            .map_err(|failure| inside(failure, || self.token(key)))?;
+        self.out.push(b',');
+        Ok(())
+    }
+
+    /// A key as a token of a pointer.
+    #[cold]
+    fn token(&self, key: &Object) -> String {
+        // SAFETY: the key is alive.
+        let key = unsafe { Bound::from_borrowed_ptr(self.py, key.as_ptr()) };
+        key.to_string()
+    }
+
+    #[inline(always)]
+    fn key(&mut self, key: *mut ffi::PyObject) -> Written {
+        // SAFETY: the key is alive.
+        if unsafe { ffi::Py_TYPE(key) == &raw mut ffi::PyUnicode_Type } {
+            return self.string(key);
+        }
+        let text = self.key_text(key)?;
+        self.string(text.as_ptr())
+    }
+
+    /// The exact str of a key of another type.
+    #[cold]
+    pub fn key_text(&self, key: *mut ffi::PyObject) -> Result<Object, Failure> {
+        // SAFETY: the key is alive.
+        let key = unsafe { Bound::from_borrowed_ptr(self.py, key) };
+        plain::key_text(&key)
+    }
+
+    fn sorted_dict(&mut self, dict: *mut ffi::PyObject, depth: usize) -> Written {
+        let mut members = canonical::sorted_members(self, dict)?;
+        self.out.push(b'{');
+        for (key, value) in members.drain(..) {
+            self.member(&key, &value, depth)?;
+        }
+        self.close(b'{', b'}');
+        Ok(())
+    }
+
+    /// Writes a value of any other type.
+    #[inline(never)]
+    fn other(&mut self, value: *mut ffi::PyObject, depth: usize) -> Written {
+        // SAFETY: a live object.
+        let value = unsafe { Bound::from_borrowed_ptr(self.py, value) };
+        plain::write(self, &value, depth)
+    }
+
+    /// The face's classes and functions.
+    pub fn setup(&self) -> Result<&'static Setup, Failure> {
+        setup::get(self.py).ok_or_else(|| refused("the JSON codec was not set up: import aisys.json"))
+    }
+}
