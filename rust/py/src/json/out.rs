@@ -351,7 +351,7 @@ impl Out {
 fn digit_count(value: u64) -> usize {
     // 1233 / 4096 is log10(2); at most one too many.
     let bits = 64 - (value | 1).leading_zeros() as usize;
-    let guess = bits * 1233 >> 12;
+    let guess = (bits * 1233) >> 12;
     guess + usize::from((value | 1) >= TENS[guess])
 }
 
