@@ -1,11 +1,17 @@
 # ruff: noqa: PYI021 - this stub is where readers find the documentation of the extension
-# ruff: noqa: A002 - `help` is what metrics call their sentence, here as in prometheus_client
+# ruff: noqa: A002 - `id`, `max` and `help` are what users of queues and metrics expect
 """The Rust extension. Reached only through the face modules of each hot path."""
 
+from asyncio import Future
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, final
+from types import GenericAlias
+from typing import Any, Generic, Self, TypeVar, final
 
-from typing_extensions import Buffer
+from typing_extensions import Buffer, disjoint_base
+
+from aisys.clock import Clock
+
+_T = TypeVar("_T")
 
 def build_facts() -> dict[str, str]:
     """The version, cargo profile, optimisation level and target this extension was built with."""
@@ -288,6 +294,118 @@ def merge(expositions: Iterable[bytes]) -> bytes:
     Raises:
         ValueError: a line is neither a comment nor a sample.
     """
+
+# --- queue: face `aisys.queue` ---
+
+@disjoint_base
+class QueueCore(Generic[_T]):
+    """The part of the priority queue that never waits. Use `aisys.queue.PriorityQueue`."""
+
+    def __new__(
+        cls,
+        maxsize: int = 0,
+        *,
+        ageing_s: float | None = None,
+        on_expired: Callable[[_T], object] | None = None,
+        clock: Clock | None = None,
+    ) -> Self: ...
+    @classmethod
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
+    def put_nowait(
+        self,
+        item: _T,
+        priority: int = 100,
+        *,
+        delay_s: float = 0.0,
+        deadline_s: float | None = None,
+    ) -> int:
+        """Put an item and return its id.
+
+        Args:
+            item: what to put.
+            priority: 0 (first) to 255 (last).
+            delay_s: how long it stays out of reach.
+            deadline_s: how long it may be got; None is for ever.
+
+        Raises:
+            asyncio.QueueFull: there is no room.
+            QueueShutDown: the queue was shut down.
+            ValueError: a priority or a time is out of range.
+        """
+    def put_many(self, items: Iterable[_T], priority: int = 100) -> None:
+        """Put several items of one priority, all or none.
+
+        Raises:
+            asyncio.QueueFull: there is no room for all.
+            QueueShutDown: the queue was shut down.
+            ValueError: the priority is out of range.
+        """
+    def put_threadsafe(self, item: _T, priority: int = 100) -> int:
+        """As put_nowait, from any thread.
+
+        Raises:
+            asyncio.QueueFull: there is no room.
+            QueueShutDown: the queue was shut down.
+            RuntimeError: the loop of a waiting consumer is closed; the item was not put.
+            ValueError: the priority is out of range.
+        """
+    def get_nowait(self) -> _T:
+        """Take the next item.
+
+        Raises:
+            asyncio.QueueEmpty: none is ready.
+            QueueShutDown: the queue was shut down and nothing is left.
+        """
+    def get_many(self, max: int) -> list[_T]:
+        """Take up to max items that are ready, maybe none."""
+    def cancel(self, id: int) -> bool:
+        """Take out the item of an id, ready or delayed; False if it is not here any more."""
+    def reprioritize(self, id: int, priority: int) -> bool:
+        """Move the item of an id to the end of another priority; False if it is not here any more.
+
+        Raises:
+            ValueError: the priority is out of range.
+        """
+    def qsize(self) -> int:
+        """How many items there are, ready and delayed."""
+    def empty(self) -> bool:
+        """Whether no item is ready."""
+    def full(self) -> bool:
+        """Whether there are as many items as there may be."""
+    @property
+    def maxsize(self) -> int:
+        """How many items there may be; 0 is any number."""
+    @property
+    def expired(self) -> int:
+        """How many items have expired so far."""
+    def task_done(self) -> None:
+        """Say that an item that was got is dealt with.
+
+        Raises:
+            ValueError: there is none.
+        """
+    def shutdown(self, immediate: bool = False) -> None:
+        """Let no more items in; with immediate, throw away those that are here."""
+    def _try_get(self, default: object) -> object:
+        """The next item, or the default if none is ready."""
+    def _get_or_wait(self, future: Future[None], first: bool) -> object:
+        """The next item, or the future itself, which is then woken when there is one."""
+    def _reserve(self, future: Future[None]) -> bool:
+        """Reserve a place; if there is none, the future is woken with one reserved for it."""
+    def _release(self) -> None:
+        """Give a reserved place back."""
+    def _put_reserved(
+        self, item: _T, priority: int, delay_s: float, deadline_s: float | None
+    ) -> int:
+        """Put an item into a reserved place, which is used up whatever happens."""
+    def _wait_done(self, future: Future[None]) -> bool:
+        """Register a future that is woken when all work is done; False if it is done already."""
+    def _forget(self, future: Future[None]) -> None:
+        """Forget a future that does not wait any more."""
+    def _wake(self) -> bool:
+        """Wake as many getters as items are ready; whether some still wait."""
+    def _due_s(self) -> float | None:
+        """Seconds until the earliest delayed item is due, or None."""
 
 # --- JSON: face `aisys.json`, which documents what these functions promise ---
 

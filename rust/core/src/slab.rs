@@ -4,6 +4,8 @@
 //! value (a reply that comes after its call was cancelled) finds nothing instead of somebody else's value.
 
 const NONE: u32 = u32::MAX;
+/// A larger slab gives its memory back when it runs empty.
+const KEEP_SLOTS: usize = 4096;
 
 enum Entry<T> {
     Vacant { next: u32 },
@@ -20,6 +22,8 @@ pub struct Slab<T> {
     slots: Vec<Slot<T>>,
     free: u32,
     len: usize,
+    /// The generation of new slots: above that of every slot that was given back.
+    floor: u32,
 }
 
 impl<T> Default for Slab<T> {
@@ -34,6 +38,7 @@ impl<T> Slab<T> {
             slots: Vec::new(),
             free: NONE,
             len: 0,
+            floor: 1,
         }
     }
 
@@ -59,10 +64,10 @@ impl<T> Slab<T> {
         let index = self.slots.len() as u32;
         assert!(index != NONE, "a slab holds fewer than 2**32 - 1 values");
         self.slots.push(Slot {
-            generation: 1,
+            generation: self.floor,
             entry: Entry::Full(value),
         });
-        join(1, index)
+        join(self.floor, index)
     }
 
     #[inline]
@@ -93,26 +98,69 @@ impl<T> Slab<T> {
     #[inline]
     pub fn remove(&mut self, id: u64) -> Option<T> {
         let (generation, index) = split(id);
+        if self.slots.get(index as usize)?.generation != generation {
+            return None;
+        }
+        self.remove_at(index)
+    }
+
+    /// Take the value out of a slot that is known to be full, whatever its id.
+    #[inline]
+    pub fn remove_at(&mut self, index: u32) -> Option<T> {
         let slot = self.slots.get_mut(index as usize)?;
-        if slot.generation != generation || matches!(slot.entry, Entry::Vacant { .. }) {
+        if matches!(slot.entry, Entry::Vacant { .. }) {
             return None;
         }
         let taken = std::mem::replace(&mut slot.entry, Entry::Vacant { next: self.free });
         slot.generation = next_generation(slot.generation);
         self.free = index;
         self.len -= 1;
+        if self.len == 0 && self.slots.len() > KEEP_SLOTS {
+            self.give_back();
+        }
         match taken {
             Entry::Full(value) => Some(value),
             Entry::Vacant { .. } => None,
         }
     }
 
+    /// The value in a slot, whatever its id.
+    #[inline]
+    pub fn get_at(&self, index: u32) -> Option<&T> {
+        match self.slots.get(index as usize) {
+            Some(Slot {
+                entry: Entry::Full(value),
+                ..
+            }) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// As `get_at`, to change it.
+    #[inline]
+    pub fn get_at_mut(&mut self, index: u32) -> Option<&mut T> {
+        match self.slots.get_mut(index as usize) {
+            Some(Slot {
+                entry: Entry::Full(value),
+                ..
+            }) => Some(value),
+            _ => None,
+        }
+    }
+
+    #[cold]
+    fn give_back(&mut self) {
+        self.floor = self.slots.iter().map(|slot| slot.generation).max().unwrap_or(1);
+        self.slots = Vec::new();
+        self.free = NONE;
+    }
+
     /// Take every value, in slot order; every id given out so far is retired.
     pub fn drain(&mut self) -> Vec<T> {
         let mut values = Vec::with_capacity(self.len);
         for index in 0..self.slots.len() {
-            let id = join(self.slots[index].generation, index as u32);
-            values.extend(self.remove(id));
+            // The last one may give the slots back, after which there are none to visit.
+            values.extend(self.remove_at(index as u32));
         }
         values
     }
@@ -161,6 +209,19 @@ mod tests {
     #[test]
     fn a_generation_wraps_past_zero() {
         assert_eq!(next_generation(u32::MAX), 1);
+    }
+
+    #[test]
+    fn an_empty_slab_gives_memory_back_and_still_retires_ids() {
+        let mut slab = Slab::new();
+        let ids: Vec<u64> = (0..=KEEP_SLOTS as u64).map(|n| slab.insert(n)).collect();
+        for id in &ids {
+            assert!(slab.remove(*id).is_some());
+        }
+        assert_eq!(slab.slots.capacity(), 0);
+        let again = slab.insert(7);
+        assert!(!ids.contains(&again));
+        assert!(ids.iter().all(|id| slab.get(*id).is_none()));
     }
 
     #[test]

@@ -1,0 +1,15 @@
+"""The one exception of queues that Python has only since 3.13."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+__all__ = ["QueueShutDown"]
+
+if sys.version_info >= (3, 13):
+    QueueShutDown = asyncio.QueueShutDown
+else:
+
+    class QueueShutDown(Exception):  # noqa: N818 - the name that asyncio gives it
+        """Raised when putting to, or getting from, a queue that was shut down."""

@@ -1,7 +1,0 @@
-//! Bindings.
-
-use pyo3::prelude::*;
-
-pub fn init(_module: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
-}
