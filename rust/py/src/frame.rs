@@ -8,7 +8,6 @@ use aisys_core::frame::{
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList, PyMemoryView, PySlice, PyString};
 
 use crate::buffer::Held;
@@ -76,7 +75,8 @@ pub struct Frame {
     offset: usize,
     owner: Owner,
     target: Option<Py<PyString>>,
-    body: PyOnceLock<Py<PyBytes>>,
+    // Not a PyOnceLock: that gives the GIL up and takes it again for every body.
+    body: GilCell<Option<Py<PyBytes>>>,
 }
 
 impl Frame {
@@ -132,11 +132,11 @@ impl Frame {
 
     /// The body, copied out of the batch on first access.
     #[getter]
-    fn body(&self, py: Python<'_>) -> Py<PyBytes> {
-        let body = self.body.get_or_init(py, || {
-            PyBytes::new(py, &self.bytes(py)[self.parts.body.clone()]).unbind()
-        });
-        body.clone_ref(py)
+    fn body(&self, py: Python<'_>) -> PyResult<Py<PyBytes>> {
+        self.body.with(py, |body| {
+            let body = body.get_or_insert_with(|| PyBytes::new(py, &self.bytes(py)[self.parts.body.clone()]).unbind());
+            body.clone_ref(py)
+        })
     }
 
     /// Read-only views of the attachments; they keep the bytes they came in alive.
@@ -401,7 +401,7 @@ fn build(
             offset,
             owner,
             target,
-            body: PyOnceLock::new(),
+            body: GilCell::new(None),
         },
     )
 }
