@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 RUST_SOURCES := $(shell find rust/core rust/py -name '*.rs' -o -name 'Cargo.toml' | grep -v '/target/') Cargo.toml Cargo.lock
 SIZE ?= small
 ARGS ?=
+# The build backends look for maturin on the PATH.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help setup up down test lint fmt bench wheel faults fuzz soak clean rust-test
 

@@ -11,7 +11,9 @@ HEAVY = ("zmq", "yaml", "pydantic", "rich", "uvloop", "redis", "typer", "numpy")
 
 
 def _run(code: str) -> str:
-    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def test_import_is_light() -> None:

@@ -7,9 +7,12 @@ import sys
 
 
 def test_the_stub_is_complete() -> None:
-    """stubtest finds no difference between `_native.pyi` and the compiled module."""
+    """Stubtest finds no difference between `_native.pyi` and the compiled module."""
     run = subprocess.run(
-        [sys.executable, "-m", "mypy.stubtest", "aisys._native"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "mypy.stubtest", "aisys._native"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert run.returncode == 0, run.stdout + run.stderr

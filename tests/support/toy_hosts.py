@@ -27,13 +27,17 @@ def run(host: str, channel: socket.socket) -> int:
     if name == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if name == "parent":
-        child = subprocess.Popen([sys.executable, "-c", "import os,time; os.setsid(); time.sleep(600)"])
+        child = subprocess.Popen(
+            [sys.executable, "-c", "import os,time; os.setsid(); time.sleep(600)"]
+        )
         print(f"grandchild {child.pid}", flush=True)
     if name != "slow":
         channel.send(json.dumps({"op": "ready", "agents": {name: {"state": "ready"}}}))
     while True:
         time.sleep(0.2)
         if name != "silent":
-            channel.send(json.dumps({"op": "tick", "lag_ms": 0.0, "agents": {name: {"state": "ready"}}}))
+            channel.send(
+                json.dumps({"op": "tick", "lag_ms": 0.0, "agents": {name: {"state": "ready"}}})
+            )
         if os.getppid() == 1:
             return 0

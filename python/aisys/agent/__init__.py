@@ -1,5 +1,7 @@
 """What an agent is made of, and what runs it: decorators, proxies, calls, life cycle."""
 
+from typing import TYPE_CHECKING, Any
+
 from aisys.agent.base import Agent as Agent
 from aisys.agent.caller import Caller as Caller
 from aisys.agent.caller import CallOptions as CallOptions
@@ -27,6 +29,9 @@ from aisys.agent.spec import AgentSpec as AgentSpec
 from aisys.agent.spec import MethodSpec as MethodSpec
 from aisys.agent.tasks import task as task
 
+if TYPE_CHECKING:
+    from aisys.agent.dispatcher import Dispatcher as Dispatcher
+
 __all__ = [
     "Agent",
     "AgentContext",
@@ -35,6 +40,7 @@ __all__ = [
     "AgentTable",
     "CallOptions",
     "Caller",
+    "Dispatcher",
     "ErrorReporter",
     "Event",
     "EventError",
@@ -55,3 +61,12 @@ __all__ = [
     "subscribe",
     "task",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The dispatcher brings the native queue along, which agents and their tests do without.
+    if name != "Dispatcher":
+        raise AttributeError(f"module 'aisys.agent' has no attribute {name!r}")
+    from aisys.agent.dispatcher import Dispatcher
+
+    return Dispatcher

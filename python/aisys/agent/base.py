@@ -37,9 +37,9 @@ class _HasConfig(Protocol[_C_co]):
 class Agent:
     """One member of the fleet.
 
-    A subclass declares methods with `@method`, `@task`, `@subscribe` and `@every`, settings in a nested `Config`, and
-    the agents it needs as annotations. The runtime makes one instance and gives it its surroundings before
-    `on_start`.
+    A subclass declares methods with `@method`, `@task`, `@subscribe` and `@every`, settings in a
+    nested `Config`, and the agents it needs as annotations. The runtime makes one instance and
+    gives it its surroundings before `on_start`.
 
     Attributes:
         agent_name: the name in the fleet; the name of the class when empty.
@@ -114,18 +114,19 @@ class Agent:
         """Call `Agent.method` of an agent whose class this code does not import.
 
         Raises:
-            Refused: with reason `unknown_agent` when the fleet has no such agent or it is only planned.
+            Refused: with reason `unknown_agent` when the fleet has no such agent or it is only
+                planned.
         """
-        agent, _, method = target.partition(".")
+        agent, _, method = target.rpartition(".")
         return await _context(self).caller.call(agent, method, kwargs)
 
     def stream(self, target: str, /, **kwargs: Any) -> AsyncIterator[Any]:
         """Call a streamed `Agent.method` of an agent whose class this code does not import."""
-        agent, _, method = target.partition(".")
+        agent, _, method = target.rpartition(".")
         return _context(self).caller.stream(agent, method, kwargs)
 
     def peer(self, agent: str) -> Any:
-        """An untyped proxy of an agent: `await self.peer("Name").with_options(timeout_s=2).method(…)`."""
+        """An untyped proxy: `await self.peer("Name").with_options(timeout_s=2).method(…)`."""
         return Proxy(_context(self).caller, agent)
 
     def has_peer(self, agent: str) -> bool:
@@ -138,7 +139,7 @@ class Agent:
         return await _context(self).caller.enqueue(agent or self.name, task, (), kwargs)
 
     def spawn(self, work: Coroutine[Any, Any, Any], *, name: str = "") -> asyncio.Task[Any]:
-        """Run a coroutine in the background; what it raises is reported, and it ends with the agent.
+        """Run a coroutine in the background: errors are reported, and it ends with the agent.
 
         Raises:
             Refused: the agent has too much background work.
@@ -151,13 +152,20 @@ class Agent:
                 f"{self.name} has {MAX_SPAWNED} background tasks already", reason="overloaded"
             )
         task = asyncio.get_running_loop().create_task(
-            work, name=f"{self.name}:{name or work.__qualname__}", context=context.background.copy()
+            work,
+            name=f"{self.name}.{name or getattr(work, '__name__', 'spawned')}",
+            context=context.background.copy(),
         )
         spawned.add(task)
         task.add_done_callback(self._spawn_done)
         return task
 
-    def with_options(self, *, timeout_s: float | None = None, priority: int | None = None) -> Self:
+    def with_options(
+        self,
+        *,
+        timeout_s: float | None = None,  # noqa: ARG002 - the signature that type checkers see
+        priority: int | None = None,  # noqa: ARG002 - as above
+    ) -> Self:
         """On an injected proxy: the same agent, called with another time limit or priority.
 
         Raises:
@@ -203,6 +211,7 @@ def _context(agent: Agent) -> AgentContext:
     context: AgentContext | None = agent.__dict__.get("_context")
     if context is None:
         raise RuntimeError(
-            f"{type(agent).__name__} was not started by a runtime; in tests use aisys.testing.LocalFleet"
+            f"{type(agent).__name__} was not started by a runtime; "
+            "in tests use aisys.testing.LocalFleet"
         )
     return context

@@ -1,4 +1,4 @@
-"""The methods every agent has: `ping`, `health`, `describe`, and `submit_task` for those with tasks."""
+"""The methods every agent has: `ping`, `health`, `describe`, `submit_task`."""
 
 from __future__ import annotations
 

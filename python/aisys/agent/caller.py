@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aisys import tracing
 from aisys.agent.builtin import BUILTIN_SPECS
-from aisys.agent.local import AgentTable, LocalMethod, mark_reported
+from aisys.agent.local import AgentTable, LocalAgent, mark_reported
 from aisys.agent.names import find_imported
 from aisys.agent.ports import RemoteCaller, Routes
 from aisys.agent.scope import current_scope
@@ -43,7 +43,8 @@ class Caller:
         table: the agents of this host.
         routes: where the others live; None where there are no others.
         remote: calls into other hosts; None where there are none.
-        fleet: every agent of the configuration by name, with its status `built` or `planned`; None when unknown.
+        fleet: every agent of the configuration by name, with its status `built` or `planned`; None
+            when unknown.
     """
 
     def __init__(
@@ -89,12 +90,16 @@ class Caller:
             spec: the method's declaration, when the caller has it.
 
         Raises:
-            Refused: not executed: no such agent or method, bad arguments, overloaded, expired, unreachable.
+            Refused: not executed: no such agent or method, bad arguments, overloaded, expired,
+                unreachable.
             Indefinite: sent, and the outcome is unknown.
         """
         local = self._table.get(agent)
         if local is not None:
-            return self._call_local(local.method(method), args, kwargs or {}, options)
+            found = local.methods.get(method)
+            if found is not None and not found.spec.streamed:
+                return found.call(kwargs or {}, options.timeout_s, args)
+            return _refuse(local, method)
         return self._call_remote(agent, method, args, kwargs or {}, options, spec)
 
     def stream(
@@ -107,7 +112,7 @@ class Caller:
         options: CallOptions = DEFAULT_OPTIONS,
         spec: MethodSpec | None = None,
     ) -> AsyncIterator[Any]:
-        """Call a method whose reply is streamed; leaving the loop early and closing the stream cancels it."""
+        """Call a method whose reply is streamed; closing the stream early cancels it."""
         local = self._table.get(agent)
         if local is not None:
             found = local.method(method)
@@ -150,19 +155,6 @@ class Caller:
         request = {"task": task, "arguments": bound, **chosen}
         task_id: str = await self.call(agent, "submit_task", request)
         return task_id
-
-    async def _call_local(
-        self,
-        method: LocalMethod,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        options: CallOptions,
-    ) -> Any:
-        if method.spec.streamed:
-            raise Refused(f"{method.spec.qualname} is streamed", reason="bad_argument")
-        if args:
-            kwargs = method.spec.arguments.bind(args, kwargs)
-        return await method.call(kwargs, options.timeout_s)
 
     async def _call_remote(
         self,
@@ -267,6 +259,12 @@ class Caller:
             return local.method(method).spec
         cls: type[Agent] | None = find_imported(agent)
         return AgentSpec.of(cls).methods.get(method) if cls is not None else None
+
+
+async def _refuse(agent: LocalAgent, name: str) -> Any:
+    """Fail when awaited, as a remote call would, and not already when the call is made."""
+    method = agent.method(name)
+    raise Refused(f"{method.spec.qualname} is streamed: iterate over it", reason="bad_argument")
 
 
 def _encode(

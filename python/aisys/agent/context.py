@@ -52,7 +52,7 @@ class AgentContext:
 
     def __post_init__(self) -> None:
         self.health = Health(self.clock)
-        # Background work starts from an empty context: it must not inherit the deadline or the trace of
-        # whatever call happened to start it.
+        # Background work starts from an empty context: it must not inherit the deadline or the
+        # trace of whatever call happened to start it.
         self.background = contextvars.Context()
         self.background.run(scope.set, CallScope(math.inf, self))

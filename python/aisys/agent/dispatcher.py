@@ -1,8 +1,9 @@
 """Requests from other hosts to methods of this host's agents.
 
-Drain workers: a real task pulls waiting requests and drives each handler by `send(None)`. A handler that does not
-suspend costs no task of its own, and still has a current task, so that time-outs, task groups and cancellation work
-in it. When a handler suspends, its worker stays with it and another worker takes over the queue.
+Drain workers: a real task pulls waiting requests and drives each handler by `send(None)`. A handler
+that does not suspend costs no task of its own, and still has a current task, so that time-outs,
+task groups and cancellation work in it. When a handler suspends, its worker stays with it and
+another worker takes over the queue.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import asyncio
 import contextvars
 import types
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aisys import tracing
@@ -25,59 +25,53 @@ if TYPE_CHECKING:
     from aisys.messaging import Incoming
     from aisys.metrics import Registry
 
+MAX_RUNNING = 1000
+MAX_WAITING = 10_000
+MAX_IDLE = 64
+MAX_VITAL = 100
+SLICE_S = 0.005
 _VITAL = (".ping", ".health")
 _ENDED = object()
-
-
-@dataclass(frozen=True, slots=True)
-class DispatchLimits:
-    """How much one host takes on.
-
-    Attributes:
-        max_running: handlers that are suspended or running at the same time.
-        max_waiting: requests that wait for a handler; of those with a priority below the default, fewer.
-        max_idle: workers kept for the next burst.
-        max_vital: `ping` and `health` requests served at the same time, beside all other limits.
-    """
-
-    max_running: int = 1000
-    max_waiting: int = 10_000
-    max_idle: int = 64
-    max_vital: int = 100
 
 
 class _Run:
     """One request that is being served."""
 
+    context: contextvars.Context
+    coroutine: Any
+
     __slots__ = (
+        "arguments",
         "began",
         "cancelled",
         "context",
         "coroutine",
-        "guard",
-        "make",
         "method",
         "request",
         "scope",
         "task",
         "trace",
+        "wrap",
     )
 
     def __init__(
-        self, request: Incoming, method: LocalMethod, make: Callable[[], Any], began: float
+        self,
+        request: Incoming,
+        method: LocalMethod,
+        arguments: dict[str, Any],
+        wrap: Callable[[Incoming, LocalMethod, dict[str, Any]], Any] | None,
+        began: float,
     ) -> None:
         self.request = request
         self.method = method
-        self.make = make
+        self.arguments = arguments
+        self.wrap = wrap
         self.began = began
         self.scope = CallScope(request.deadline, method.context)
-        self.context = method.context.background.copy()
         trace = request.trace
         self.trace = (
             tracing.TraceContext.from_bytes(trace, request.sampled) if trace is not None else None
         )
-        self.coroutine: Any = None
-        self.guard: Guard | None = None
         self.task: asyncio.Task[None] | None = None
         self.cancelled = False
 
@@ -87,7 +81,10 @@ def _first_step(run: _Run) -> Any:
     scope.set(run.scope)
     if run.trace is not None:
         tracing.use(run.trace)
-    run.coroutine = coroutine = run.make()
+    if run.wrap is None:
+        run.coroutine = coroutine = run.method.function(**run.arguments)
+    else:
+        run.coroutine = coroutine = run.wrap(run.request, run.method, run.arguments)
     return coroutine.send(None)
 
 
@@ -105,12 +102,14 @@ class _Counters:
 
 
 class Dispatcher:
-    """The `messaging.Service` of a host: serves requests by priority, within bounds, by their deadline.
+    """The `messaging.Service` of a host: serves requests by priority, within bounds.
 
     Args:
         table: the agents of this host.
         metrics: where waiting, running and refused requests are counted; None counts nothing.
-        limits: how much the host takes on.
+        max_running: handlers running or suspended at the same time.
+        max_waiting: requests waiting for a handler; those with less than the default priority are
+            refused sooner, from half of this on.
     """
 
     def __init__(
@@ -118,13 +117,15 @@ class Dispatcher:
         table: AgentTable,
         *,
         metrics: Registry | None = None,
-        limits: DispatchLimits | None = None,
+        max_running: int = MAX_RUNNING,
+        max_waiting: int = MAX_WAITING,
     ) -> None:
         self._table = table
-        self._limits = limits or DispatchLimits()
+        self._max_running = max_running
+        self._max_waiting = max_waiting
         self._counters = _Counters(metrics) if metrics is not None else None
         self._monotonic = table.clock.monotonic
-        self._queue: PriorityQueue[Incoming] = PriorityQueue(self._limits.max_waiting)
+        self._queue: PriorityQueue[Incoming] = PriorityQueue(max_waiting)
         self._idle: list[asyncio.Future[None]] = []
         self._workers: set[asyncio.Task[None]] = set()
         self._vital: set[asyncio.Task[None]] = set()
@@ -146,10 +147,11 @@ class Dispatcher:
         """Take requests off a link; they are served from the next turn of the loop on."""
         if self._draining:
             for request in requests:
-                request.fail(Refused(f"{request.target}: stopping", reason="shutting_down"))
+                if not self._serve_vital(request):
+                    request.fail(Refused(f"{request.target}: stopping", reason="shutting_down"))
             return
         queue = self._queue
-        room = self._limits.max_waiting // 2 - queue.qsize()
+        room = self._max_waiting // 2 - queue.qsize()
         for request in requests:
             room -= 1
             if room <= 0 and not self._has_room(request):
@@ -160,7 +162,7 @@ class Dispatcher:
         self._kick()
 
     def on_cancel(self, request: Incoming) -> None:
-        """Cancel the handler of a request whose caller has gone; one that waits is dropped when its turn comes."""
+        """Cancel the handler of a caller that has gone; a waiting request is dropped later."""
         run = self._suspended.get(id(request))
         if run is not None and not run.cancelled and run.task is not None:
             run.cancelled = True
@@ -187,14 +189,13 @@ class Dispatcher:
         await asyncio.gather(*workers, return_exceptions=True)
 
     def _has_room(self, request: Incoming) -> bool:
-        """Whether a request may wait although the queue is more than half full; answers it if not."""
-        if request.target.endswith(_VITAL) and len(self._vital) < self._limits.max_vital:
-            self._begin(self._serve_alone(request), self._vital)
+        """Whether a request may wait in a queue more than half full; answers it if not."""
+        if self._serve_vital(request):
             return False
-        # From the lowest priority up: 255 finds the queue full when it is half full, the default and better
-        # ones when it is full.
+        # From the lowest priority up: 255 finds the queue full when it is half full, the default
+        # and better ones when it is full.
         below = max(0, request.priority - 100) / 155
-        limit = int(self._limits.max_waiting * (1.0 - 0.5 * below))
+        limit = int(self._max_waiting * (1.0 - 0.5 * below))
         if self._queue.qsize() < limit:
             return True
         if self._counters is not None:
@@ -204,6 +205,13 @@ class Dispatcher:
         )
         return False
 
+    def _serve_vital(self, request: Incoming) -> bool:
+        """Serve `ping` and `health` beside the queue, so that overload does not look like death."""
+        if not request.target.endswith(_VITAL) or len(self._vital) >= MAX_VITAL:
+            return False
+        self._begin(self._serve_alone(request), self._vital)
+        return True
+
     def _kick(self) -> None:
         """Let one more worker run, if there is one or may be one."""
         idle = self._idle
@@ -212,7 +220,7 @@ class Dispatcher:
             if not future.done():
                 future.set_result(None)
                 return
-        if len(self._workers) < self._limits.max_running:
+        if len(self._workers) < self._max_running:
             self._begin(self._work(), self._workers)
 
     def _begin(self, work: Any, group: set[asyncio.Task[None]]) -> None:
@@ -231,10 +239,15 @@ class Dispatcher:
             raise RuntimeError("a worker is a task")
         queue = self._queue
         while True:
+            slice_ends = self._monotonic() + SLICE_S
             while not queue.empty():
                 run = self._open(queue.get_nowait())
                 if run is None:
                     continue
+                if run.began > slice_ends:
+                    # Handlers that do not suspend must not keep links and timers from their turn.
+                    yield None
+                    slice_ends = self._monotonic() + SLICE_S
                 waiting_for = self._first(run)
                 if waiting_for is _ENDED:
                     continue
@@ -242,13 +255,13 @@ class Dispatcher:
                     self._kick()
                 yield from self._resume(run, task, waiting_for)
                 if task.cancelling():
-                    # The handler, or something it called, cancelled this task for good: the next handler must
-                    # not get that cancellation.
+                    # The handler, or something it called, cancelled this task for good: the next
+                    # handler must not get that cancellation.
                     self._workers.discard(task)
                     self._kick()
                     return
             self._rested()
-            if len(self._idle) >= self._limits.max_idle or self._draining:
+            if len(self._idle) >= MAX_IDLE or self._draining:
                 return
             future = loop.create_future()
             self._idle.append(future)
@@ -266,7 +279,7 @@ class Dispatcher:
             yield from self._resume(run, task, waiting_for)
 
     def _open(self, request: Incoming) -> _Run | None:
-        """Check a request and prepare its handler; None when it has been answered, or needs no answer."""
+        """Check a request and prepare its handler; None when there is nothing left to do."""
         if request.cancelled:
             return None
         began = self._monotonic()
@@ -276,27 +289,19 @@ class Dispatcher:
             request.fail(error)
             return None
         try:
-            if request.deadline <= began:
-                raise Refused(f"{request.target}: expired while waiting", reason="expired")
-            method.check_accepting()
-            return _Run(request, method, self._handler(request, method), began)
+            streaming = request.streaming
+            _admit(request, method, began, streaming)
+            arguments = method.spec.arguments.decode(request.body, request.attachments)
+            wrap = _send_items if streaming else None
+            if request.sampled and request.trace is not None:
+                wrap = self._traced
+            return _Run(request, method, arguments, wrap, began)
         except BaseException as error:
             method.failed(error, began)
             request.fail(error)
             if not isinstance(error, Exception):
                 raise
             return None
-
-    def _handler(self, request: Incoming, method: LocalMethod) -> Callable[[], Any]:
-        spec = method.spec
-        if spec.streamed and not request.streaming:
-            raise Refused(f"{spec.qualname} is streamed: iterate over it", reason="bad_argument")
-        arguments = spec.arguments.decode(request.body, request.attachments)
-        if request.sampled and request.trace is not None:
-            return lambda: self._traced(request, method, arguments)
-        if request.streaming:
-            return lambda: _send_items(request, method, arguments)
-        return lambda: method.function(**arguments)
 
     async def _traced(
         self, request: Incoming, method: LocalMethod, arguments: dict[str, Any]
@@ -319,9 +324,10 @@ class Dispatcher:
                 raise
 
     def _first(self, run: _Run) -> Any:
-        """Run a handler until it suspends or ends; returns what it waits for, or `_ENDED` when it ended."""
+        """Run a handler until it suspends or ends; returns what it waits for, or `_ENDED`."""
         try:
-            return run.context.run(_first_step, run)
+            run.context = context = run.method.context.background.copy()
+            return context.run(_first_step, run)
         except StopIteration as stop:
             self._finish(run, stop.value)
         except BaseException as error:
@@ -339,7 +345,7 @@ class Dispatcher:
         run.task = task
         run.method.agent.running += 1
         wheel = self._table.wheel
-        run.guard = guard = wheel.arm(run.request.deadline, task)
+        guard = wheel.arm(run.scope.deadline, task)
         resume = run.context.run
         coroutine = run.coroutine
         try:
@@ -349,7 +355,7 @@ class Dispatcher:
                 except GeneratorExit:
                     coroutine.close()
                     raise
-                except BaseException as error:
+                except BaseException as error:  # noqa: BLE001 - the handler decides about it
                     waiting_for = resume(coroutine.throw, error)
                 else:
                     waiting_for = resume(coroutine.send, value)
@@ -371,7 +377,7 @@ class Dispatcher:
             run.method.agent.running -= 1
 
     def _let_go(self, run: _Run, guard: Guard, *, cancelled: bool) -> bool:
-        """Take back the cancellations this dispatcher made; say whether the deadline was one of them."""
+        """Take back the dispatcher's own cancellations; say whether the deadline was one."""
         expired = guard.settle(cancelled=cancelled)
         if run.cancelled and run.task is not None:
             run.task.uncancel()
@@ -394,13 +400,17 @@ class Dispatcher:
         request = run.request
         method = run.method
         try:
-            if request.streaming:
+            if run.wrap is not None and request.streaming:
                 request.end()
             else:
                 schema = method.spec.result
-                body, attachments = schema.encode(schema.validate(result))
-                request.reply(body, attachments)
-        except Exception as error:  # noqa: BLE001 - whatever keeps a result from travelling is the answer
+                write_json = schema.write_json
+                result = schema.validate(result)
+                if write_json is not None:
+                    request.reply(write_json(result))
+                else:
+                    request.reply(*schema.encode(result))
+        except Exception as error:  # noqa: BLE001 - whatever stopped it is the answer
             self._fail(run, error)
         else:
             method.succeeded(run.began)
@@ -412,7 +422,7 @@ class Dispatcher:
             run.request.fail(error)
 
     def _rested(self) -> None:
-        """The queue is empty: settle the gauges, and let `drain` know when nothing runs any more."""
+        """The queue is empty: settle the gauges, and tell `drain` when nothing runs."""
         if self._counters is not None:
             self._counters.waiting.set(0)
             self._counters.running.set(len(self._suspended))
@@ -420,14 +430,26 @@ class Dispatcher:
             self._quiet.set_result(None)
 
 
+def _admit(request: Incoming, method: LocalMethod, now: float, streaming: bool) -> None:
+    """Refuse what must not start.
+
+    Raises:
+        Refused: it expired while it waited, the agent takes no work, or it asks for the wrong kind
+            of reply.
+    """
+    if request.deadline <= now:
+        raise Refused(f"{request.target}: expired while waiting", reason="expired")
+    method.check_accepting()
+    if method.spec.streamed and not streaming:
+        raise Refused(f"{request.target} is streamed: iterate over it", reason="bad_argument")
+
+
 async def _as_coroutine(work: Any) -> None:
     await work
 
 
-async def _send_items(
-    request: Incoming, method: LocalMethod, arguments: dict[str, Any]
-) -> None:
-    """Send the items of a streamed method as the consumer takes them; a plain result is one item."""
+async def _send_items(request: Incoming, method: LocalMethod, arguments: dict[str, Any]) -> None:
+    """Send a stream's items as the consumer takes them; a plain result is one item."""
     schema = method.spec.result
     made = method.function(**arguments)
     if not method.spec.streamed:

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
 from aisys.agent.ports import Buffer, ErrorReporter, Publisher, RawEvent, Subscription
 from aisys.agent.schema import describe_problem
+from aisys.agent.typed_dicts import portable
 from aisys.agent.wire import decode_any, encode_any
 from aisys.errors import AgentError
 
@@ -20,7 +21,7 @@ MAX_BUFFERED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event with its surroundings; annotate a `@subscribe` handler's argument with it to get them.
+    """An event with its surroundings, for `@subscribe` handlers that want them.
 
     Attributes:
         topic: the dotted topic.
@@ -63,6 +64,7 @@ class EventDecoder:
     def __init__(self, handler: str, annotation: Any) -> None:
         self._handler = handler
         self._whole = annotation is Event
+        annotation = portable(annotation)
         self._adapter: TypeAdapter[Any] | None = None
         if not self._whole and annotation is not Any:
             try:
@@ -139,7 +141,7 @@ class EventQueue:
     async def close(self) -> None:
         """Take no further events."""
         while self._subscriptions:
-            await self._subscriptions.pop().close()
+            await self._subscriptions.pop().aclose()
 
     def put(self, event: RawEvent) -> None:
         """Take an event off a link; never blocks."""

@@ -25,7 +25,8 @@ class Check:
 class Health:
     """What an agent says about itself.
 
-    Alive: the agent exists and its event loop turns. Ready: it takes work. Healthy: its last checks passed. An agent
+    Alive: the agent exists and its event loop turns. Ready: it takes work. Healthy: its last checks
+        passed. An agent
     that is not ready or not healthy is never killed for that.
 
     Args:
@@ -40,7 +41,7 @@ class Health:
 
     @property
     def phase(self) -> str:
-        """Where the agent is in its life: `starting`, `ready`, `draining`, `stopped` or `failed`."""
+        """The stage of its life: `starting`, `ready`, `draining`, `stopped` or `failed`."""
         return self._phase
 
     @property

@@ -1,14 +1,14 @@
-"""Agents of this process, and calls into them: a direct await with the semantics of any other call."""
+"""Agents of this process, and calls into them: a direct await, otherwise like any call."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
 import types
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
-from aisys import tracing
+from aisys import logs, tracing
 from aisys.agent.scope import CallScope, current_scope, scope
 from aisys.agent.spec import AgentSpec, MethodSpec
 from aisys.agent.suggest import did_you_mean
@@ -54,6 +54,7 @@ class AgentTable:
         clock: Clock = SYSTEM_CLOCK,
         spans: tracing.SpanStore = tracing.DEFAULT_SPANS,
     ) -> None:
+        logs.set_context(_log_fields)
         self.clock = clock
         self.spans = spans
         self.wheel = DeadlineWheel(clock)
@@ -94,7 +95,7 @@ class AgentTable:
         Raises:
             Refused: there is no such agent or no such method here.
         """
-        name, _, method = target.partition(".")
+        name, _, method = target.rpartition(".")
         agent = self._agents.get(name)
         if agent is None:
             hint = did_you_mean(name, self._agents)
@@ -102,6 +103,11 @@ class AgentTable:
                 f"{target}: this host has no agent {name!r}{hint}", reason="unknown_agent"
             )
         return agent.method(method)
+
+
+def _log_fields() -> dict[str, Any]:
+    trace = tracing.current()
+    return {} if trace is None else {"trace_id": trace.trace_id.hex()}
 
 
 class LocalAgent:
@@ -182,12 +188,19 @@ class LocalMethod:
     def _check_result(self) -> Callable[[Any], Any]:
         return self.spec.result.validate
 
-    async def call(self, arguments: dict[str, Any], timeout_s: float | None = None) -> Any:
-        """Call the method and wait for its result.
+    def call(
+        self,
+        arguments: dict[str, Any],
+        timeout_s: float | None = None,
+        args: tuple[Any, ...] = (),
+    ) -> Coroutine[Any, Any, Any]:
+        """Call the method; await what is returned.
 
         Args:
             arguments: by name, unchecked.
-            timeout_s: the time limit; without one the method's own. A shorter one of the running call holds.
+            timeout_s: the time limit; without one the method's own. A shorter one of the running
+                call holds.
+            args: the first arguments by position.
 
         Raises:
             ArgumentError: the arguments do not fit.
@@ -197,10 +210,12 @@ class LocalMethod:
         """
         trace = tracing.current()
         if trace is not None and trace.sampled:
-            return await self._call_traced(arguments, timeout_s)
-        return await self._call(arguments, timeout_s)
+            return self._call_traced(arguments, timeout_s, args)
+        return self._call(arguments, timeout_s, args)
 
-    async def _call_traced(self, arguments: dict[str, Any], timeout_s: float | None) -> Any:
+    async def _call_traced(
+        self, arguments: dict[str, Any], timeout_s: float | None, args: tuple[Any, ...]
+    ) -> Any:
         context = self.context
         with tracing.start_span(
             self.spec.qualname,
@@ -210,15 +225,19 @@ class LocalMethod:
             host=context.host,
         ) as span:
             try:
-                return await self._call(arguments, timeout_s)
+                return await self._call(arguments, timeout_s, args)
             except BaseException as error:
                 if span.span is not None:
                     span.span.outcome = outcome_of(error)
                 raise
 
-    async def _call(self, arguments: dict[str, Any], timeout_s: float | None) -> Any:
+    async def _call(
+        self, arguments: dict[str, Any], timeout_s: float | None, args: tuple[Any, ...]
+    ) -> Any:
         began = self._monotonic()
         try:
+            if args:
+                arguments = self.spec.arguments.bind(args, arguments)
             inner, guarded = self.admit(began, timeout_s)
             checked = self._validate(arguments)
             token = scope.set(inner)
@@ -242,7 +261,7 @@ class LocalMethod:
     async def stream(
         self, arguments: dict[str, Any], timeout_s: float | None = None
     ) -> AsyncIterator[Any]:
-        """Call a streamed method and yield its checked items; the deadline holds for the whole stream."""
+        """Call a streamed method and yield its checked items; the deadline is for all of it."""
         began = self._monotonic()
         try:
             inner, _ = self.admit(began, timeout_s)
@@ -261,7 +280,7 @@ class LocalMethod:
         self.succeeded(began)
 
     async def open_stream(self, checked: dict[str, Any], inner: CallScope) -> AsyncIterator[Any]:
-        """Start a streamed method: an async generator, or a coroutine that returns an async iterator."""
+        """Start a streamed method: a generator, or a coroutine that returns an iterator."""
         token = scope.set(inner)
         try:
             made = self.function(**checked)
@@ -345,7 +364,7 @@ def outcome_of(error: BaseException) -> str:
 
 
 def report_once(context: AgentContext, error: BaseException, *, method: str | None = None) -> None:
-    """Report an exception that nobody raised on purpose, where it first shows and not at every caller above."""
+    """Report an exception nobody raised on purpose, once and not at every caller above."""
     if isinstance(error, asyncio.CancelledError | GeneratorExit):
         return
     if isinstance(error, AisysError) and error.code != "bad_result":
@@ -398,7 +417,7 @@ def drive(
         while True:
             try:
                 value = yield waiting_for
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - the coroutine decides about it
                 waiting_for = coroutine.throw(error)
             else:
                 waiting_for = coroutine.send(value)

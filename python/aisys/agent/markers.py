@@ -1,7 +1,7 @@
 """The decorators of an agent's class body.
 
-They leave the function as it is and write beside it what was declared, so that type checkers go on seeing the
-author's own signature at every call site. `AgentSpec` reads the marks.
+They leave the function as it is and write beside it what was declared, so that type checkers go on
+seeing the author's own signature at every call site. `AgentSpec` reads the marks.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ def method(
 def subscribe(topic: str) -> Callable[[_Handler], _Handler]:
     """Deliver the events of a topic to an `async def` that takes one argument.
 
-    The argument's annotation says how the event arrives: `dict`, a pydantic model, a dataclass, or `Event`. One
-    method may carry the decorator several times.
+    The argument's annotation says how the event arrives: `dict`, a pydantic model, a dataclass, or
+    `Event`. One method may carry the decorator several times.
 
     Args:
         topic: a dotted name; `*` stands for one word, `**` for any number of words.
@@ -123,14 +123,15 @@ def every(
 ) -> Callable[[_Timer], _Timer]:
     """Run an `async def` without arguments again and again while the agent is up.
 
-    Runs never overlap: the next period begins when the run has ended. A run that raises is reported on the error
-    bus and the timer goes on.
+    Runs never overlap: the next period begins when the run has ended. A run that raises is reported
+    on the error bus and the timer goes on.
 
     Args:
         seconds: added to the period.
         minutes: added to the period.
         hours: added to the period.
-        jitter: each wait is up to this share of the period longer, so that a fleet does not beat in step.
+        jitter: each wait is up to this share of the period longer, so that a fleet does not beat in
+            step.
 
     Raises:
         ValueError: the period is not positive.

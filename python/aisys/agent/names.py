@@ -1,7 +1,7 @@
 """Agent classes by name: those imported, then those that distributions declare as entry points.
 
-Agents that need each other cannot import each other at module level. They import under `TYPE_CHECKING` and annotate;
-the name is resolved here when the agent is started.
+Agents that need each other cannot import each other at module level. They import under
+`TYPE_CHECKING` and annotate; the name is resolved here when the agent is started.
 """
 
 from __future__ import annotations

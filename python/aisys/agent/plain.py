@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime as dt
 import decimal
 import enum
 import types
@@ -23,10 +23,10 @@ _LEAVES: frozenset[Any] = frozenset(
         bool,
         None,
         type(None),
-        datetime.datetime,
-        datetime.date,
-        datetime.time,
-        datetime.timedelta,
+        dt.datetime,
+        dt.date,
+        dt.time,
+        dt.timedelta,
         decimal.Decimal,
         uuid.UUID,
     )

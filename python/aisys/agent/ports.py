@@ -1,7 +1,7 @@
 """What an agent needs from the layers around it, as narrow protocols.
 
-The runtime fills them with an `Endpoint`, an error-bus `Reporter`, a `State` and a `TaskStore`; the test kit fills
-them inside one process. Agents see only these faces.
+The runtime fills them with an `Endpoint`, an error-bus `Reporter`, a `State` and a `TaskStore`; the
+test kit fills them inside one process. Agents see only these faces.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
+
+from aisys.errorbus import Severity
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
@@ -20,7 +22,7 @@ class ErrorReporter(Protocol):
         self,
         error: BaseException | str,
         *,
-        severity: str = "high",
+        severity: Severity = "high",
         category: str = "internal",
         impact: str | None = None,
         context: Mapping[str, Any] | None = None,
@@ -52,7 +54,7 @@ class RawEvent(Protocol):
 class Subscription(Protocol):
     """An open subscription."""
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Stop the delivery."""
 
 

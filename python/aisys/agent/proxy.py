@@ -1,7 +1,7 @@
 """Typed proxies: what an agent holds instead of another agent.
 
-To a type checker the attribute is the other agent's class. At run time it is a `Proxy` whose attributes are
-callables that go through the `Caller`.
+To a type checker the attribute is the other agent's class. At run time it is a `Proxy` whose
+attributes are callables that go through the `Caller`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from aisys.agent.tasks import BoundTask
 
 
 class Stream(AsyncIterator[Any]):
-    """A streamed reply: iterate over it, or await it first (which gives itself), whichever reads better."""
+    """A streamed reply: iterate over it; awaiting it first gives itself."""
 
     __slots__ = ("_items",)
 
@@ -32,8 +32,10 @@ class Stream(AsyncIterator[Any]):
         return await anext(self._items)
 
     def __await__(self) -> Generator[Any, None, Stream]:
+        return self._itself().__await__()
+
+    async def _itself(self) -> Stream:
         return self
-        yield
 
     async def aclose(self) -> None:
         """Cancel what is left of the stream."""

@@ -26,8 +26,8 @@ _POLL_S = 0.01
 class AgentRunner:
     """Takes one agent through its life in this host.
 
-    `start` and `ready` are two steps, so that a host can start all of its agents before the first of them begins to
-    call the others.
+    `start` and `ready` are two steps, so that a host can start all of its agents before the first
+    of them begins to call the others.
 
     Args:
         cls: the agent's class.
@@ -183,7 +183,7 @@ class AgentRunner:
         )
 
     async def _run(self, work: Coroutine[Any, Any, Any], timeout_s: float | None = None) -> Any:
-        """Run agent code outside of any call: without the deadline and the trace of whoever started it."""
+        """Run agent code outside of any call: nobody else's deadline and trace hold."""
         loop = asyncio.get_running_loop()
         if timeout_s is not None:
             deadline = self.context.clock.monotonic() + timeout_s

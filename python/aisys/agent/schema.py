@@ -1,8 +1,9 @@
 """Arguments and results held against the annotations by pydantic, and carried over a wire.
 
-One `TypeAdapter` per method, built at first use: a typed dictionary of the parameters. On the wire the arguments
-are one JSON object, which pydantic reads and checks in a single pass in Rust. Only methods whose annotations leave
-room for binary data (bytes, arrays, or no annotation at all) go through the attachment format.
+One `TypeAdapter` per method, built at first use: a typed dictionary of the parameters. On the wire
+the arguments are one JSON object, which pydantic reads and checks in a single pass in Rust. Only
+methods whose annotations leave room for binary data (bytes, arrays, or no annotation at all) go
+through the attachment format.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from typing_extensions import TypedDict
 from aisys.agent.plain import is_plain
 from aisys.agent.ports import Buffer
 from aisys.agent.suggest import did_you_mean
+from aisys.agent.typed_dicts import portable
 from aisys.agent.wire import decode_any, encode_any
 from aisys.errors import ArgumentError, ResultError
 
 _MAX_SHOWN = 60
+_make_typed_dict: Any = TypedDict  # called with names that only run time knows
 _CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 _RESULT_CONFIG = ConfigDict(arbitrary_types_allowed=True)
 
@@ -59,14 +62,14 @@ class ArgumentSchema:
 
     @functools.cached_property
     def adapter(self) -> TypeAdapter[dict[str, Any]]:
-        """The pydantic adapter; building one costs about a millisecond, so it waits for the first call."""
+        """The pydantic adapter; it costs a millisecond to build and waits for the first call."""
         fields = {
-            parameter.name: parameter.annotation
+            parameter.name: portable(parameter.annotation)
             if parameter.required
-            else NotRequired[parameter.annotation]
+            else NotRequired[portable(parameter.annotation)]
             for parameter in self.parameters
         }
-        shape = TypedDict(self.method.replace(".", "_"), fields)  # type: ignore[operator]
+        shape: Any = _make_typed_dict(self.method.replace(".", "_"), fields)
         shape.__pydantic_config__ = _CONFIG
         return _adapter(shape, self.method, None)
 
@@ -74,6 +77,11 @@ class ArgumentSchema:
     def check(self) -> Any:
         """The bare validator: a call saves the adapter's own Python frame."""
         return self.adapter.validator.validate_python
+
+    @functools.cached_property
+    def check_json(self) -> Any:
+        """The bare validator of JSON text."""
+        return self.adapter.validator.validate_json
 
     @functools.cached_property
     def plain(self) -> bool:
@@ -125,7 +133,8 @@ class ArgumentSchema:
         try:
             if attachments:
                 return typing.cast("dict[str, Any]", self.check(decode_any(body, attachments)))
-            return self.adapter.validate_json(body or b"{}")
+            arguments: dict[str, Any] = self.check_json(body or b"{}")
+            return arguments
         except ValidationError as error:
             raise self._error(list(self._problems(error))) from None
         except ValueError as error:
@@ -161,12 +170,17 @@ class ResultSchema:
     @functools.cached_property
     def adapter(self) -> TypeAdapter[Any]:
         """The pydantic adapter, built at first use."""
-        return _adapter(self.annotation, self.method, _RESULT_CONFIG)
+        return _adapter(portable(self.annotation), self.method, _RESULT_CONFIG)
 
     @functools.cached_property
     def check(self) -> Any:
         """The bare validator."""
         return self.adapter.validator.validate_python
+
+    @functools.cached_property
+    def write_json(self) -> Any:
+        """The bare serialiser, for results without binary data; None for the others."""
+        return self.adapter.serializer.to_json if self.plain else None
 
     @functools.cached_property
     def plain(self) -> bool:
@@ -186,8 +200,9 @@ class ResultSchema:
 
     def encode(self, value: Any) -> tuple[bytes, list[Buffer]]:
         """A validated result as it travels."""
-        if self.plain:
-            return self.adapter.dump_json(value), []
+        write_json = self.write_json
+        if write_json is not None:
+            return write_json(value), []
         return encode_any(value)
 
     def decode(self, body: bytes, attachments: Sequence[Buffer]) -> Any:

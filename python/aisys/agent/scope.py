@@ -1,4 +1,4 @@
-"""What running code inherits: the deadline of the call it serves, and the agent on whose behalf it runs."""
+"""What running code inherits: the deadline of its call, and the agent it runs for."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class CallScope:
     """The surroundings of one call, or of an agent's background work.
 
     Attributes:
-        deadline: monotonic seconds by which the work must have ended; infinite for background work, whose calls
-            each get the default of the method they call.
+        deadline: monotonic seconds by which the work must have ended; infinite for background work,
+            whose calls each get the default of the method they call.
         context: the agent that is at work.
     """
 

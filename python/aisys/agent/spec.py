@@ -26,6 +26,7 @@ from aisys.agent.tasks import TaskMethod, TaskOptions
 if TYPE_CHECKING:
     from aisys.agent.base import Agent
 
+RESERVED = frozenset({"ping", "health", "describe", "submit_task", "with_options"})
 _STREAMS = (
     collections.abc.AsyncIterator,
     collections.abc.AsyncGenerator,
@@ -179,6 +180,8 @@ def _read(cls: type[Agent]) -> AgentSpec:
     tasks: dict[str, TaskSpec] = {}
     for attribute, member in _members(cls):
         qualname = f"{name}.{attribute}"
+        if attribute in RESERVED and _marked(member):
+            raise TypeError(f"{qualname}: every agent has this method already: choose another name")
         if isinstance(member, TaskMethod):
             options = member.options
             tasks[attribute] = TaskSpec(attribute, qualname, options)
@@ -205,8 +208,12 @@ def _read(cls: type[Agent]) -> AgentSpec:
     )
 
 
+def _marked(member: Any) -> bool:
+    return isinstance(member, TaskMethod) or hasattr(member, METHOD_MARK)
+
+
 def _members(cls: type) -> Iterator[tuple[str, Any]]:
-    """Attributes of the class as written, each name once, in the order of definition, base classes first."""
+    """Functions of the class, each name once, in order of definition, bases first."""
     names = dict.fromkeys(
         name
         for base in reversed(cls.__mro__)
@@ -243,7 +250,7 @@ def method_spec(qualname: str, function: Callable[..., Any], options: MethodOpti
     elif typing.get_origin(returns) in _STREAMS:
         returns = typing.get_args(returns)[0]
     return MethodSpec(
-        qualname.partition(".")[2],
+        qualname.rpartition(".")[2],
         qualname,
         inspect.getdoc(function) or "",
         ArgumentSchema(qualname, parameters),
@@ -294,7 +301,7 @@ def _injections(cls: type[Agent]) -> Iterator[Injection]:
     seen: set[str] = set()
     for base in cls.__mro__:
         module = sys.modules.get(base.__module__)
-        for attribute, annotation in base.__dict__.get("__annotations__", {}).items():
+        for attribute, annotation in inspect.get_annotations(base).items():
             if attribute in seen or attribute.startswith("__"):
                 continue
             seen.add(attribute)
@@ -324,7 +331,8 @@ def _resolve(annotation: Any, module: Mapping[str, Any], own: Mapping[str, Any])
     if not isinstance(annotation, str):
         return annotation
     try:
-        # The author's own source text, evaluated as typing.get_type_hints would, but one annotation at a time.
+        # The author's own source text, evaluated as typing.get_type_hints would, but one annotation
+        # at a time.
         return eval(annotation, dict(module), _AgentNames(own, module))  # noqa: S307
     except (NameError, AttributeError, TypeError):
         return (

@@ -47,7 +47,7 @@ class TaskOptions:
 
 
 class BoundTask(Generic[P, R]):
-    """A task method of one agent: call it to run it here and now, `send` it to have it stored and executed."""
+    """A task method of one agent: a call runs it here and now, `send` stores it."""
 
     __slots__ = ("_caller", "_name", "_options", "_owner", "_run")
 
@@ -155,7 +155,7 @@ def task(
     retries: int = DEFAULT_RETRIES,
     timeout_s: float = DEFAULT_TASK_TIMEOUT_S,
 ) -> Any:
-    """Make an `async def` of an agent a task: `send` stores a call of it, a worker executes it at least once.
+    """Make an `async def` a task: `send` stores a call, a worker executes it at least once.
 
     Args:
         function: the method, when the decorator is used without arguments.

@@ -1,8 +1,8 @@
 """One timer for all deadlines of a host.
 
-Only work that is suspended is guarded, most of it ends long before its deadline, and a deadline may fire a few
-milliseconds late. So deadlines are sorted into slots of a few milliseconds, and one task sleeps until the earliest
-slot in use.
+Only work that is suspended is guarded, most of it ends long before its deadline, and a deadline may
+fire a few milliseconds late. So deadlines are sorted into slots of a few milliseconds, and one task
+sleeps until the earliest slot in use.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class Guard:
         """
         if not self.expired:
             return False
-        # As asyncio.timeout: when somebody else cancelled the task as well, that cancellation has precedence.
+        # As asyncio.timeout: when somebody else cancelled the task as well, that cancellation has
+        # precedence.
         return self.task.uncancel() <= self.cancelling and cancelled
 
 
@@ -97,7 +98,8 @@ class DeadlineWheel:
         if self._driver is not None:
             self._driver.cancel()
         self._next = self._order[0]
-        # An empty context: the driver must not keep the variables of whoever armed the first guard alive.
+        # An empty context: the driver must not keep the variables of whoever armed the first guard
+        # alive.
         self._driver = asyncio.get_running_loop().create_task(
             self._drive(), name="aisys-deadlines", context=contextvars.Context()
         )

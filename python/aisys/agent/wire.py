@@ -11,12 +11,13 @@ from pydantic_core import to_jsonable_python
 
 from aisys import json
 from aisys.agent.ports import Buffer
+from aisys.messaging.payload import pack, unpack
 
 _LEAVES = (str, int, float, bool, bytes, bytearray, memoryview)
 
 
 def to_plain(value: Any) -> Any:
-    """Models, dataclasses, dates and the like as JSON values; bytes and arrays stay what they are."""
+    """Models, dataclasses and dates as JSON values; bytes and arrays stay what they are."""
     if isinstance(value, enum.Enum):
         return to_plain(value.value)
     if value is None or isinstance(value, _LEAVES):
@@ -58,10 +59,7 @@ def encode_any(value: Any) -> tuple[bytes, list[Buffer]]:
             return json.dumps(value), []
         except json.JSONEncodeError:
             pass
-    from aisys.messaging import payload
-
-    body, attachments = payload.pack(to_plain(value))
-    return body, list(attachments)
+    return pack(to_plain(value))
 
 
 def decode_any(body: bytes, attachments: Sequence[Buffer]) -> Any:
@@ -72,6 +70,5 @@ def decode_any(body: bytes, attachments: Sequence[Buffer]) -> Any:
     """
     if not attachments:
         return json.loads(body) if body else None
-    from aisys.messaging import payload
-
-    return payload.unpack(body, attachments)
+    views = [memoryview(attachment) for attachment in attachments]
+    return unpack(body, views)

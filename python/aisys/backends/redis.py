@@ -240,15 +240,18 @@ class RedisBackend(Backend):
 
         With `check` the first reply that is an error is raised, else errors are among the replies.
         """
-        connection = await self._connect()
+        pool = self._connections()
+        connection = await self._connect(pool)
         try:
             replies = await self._exchange(connection, commands)
         finally:
-            await self._connections().release(connection)
+            await pool.release(connection)
         if check:
             for reply in replies:
-                if isinstance(reply, Exception):
-                    raise self._explain_reply(reply)
+                # EXEC gives a list, in which each command of the transaction has its reply.
+                for part in reply if isinstance(reply, list) else (reply,):
+                    if isinstance(part, Exception):
+                        raise self._explain_reply(part)
         return replies
 
     def _connections(self) -> BlockingConnectionPool:
@@ -279,11 +282,10 @@ class RedisBackend(Backend):
             health_check_interval=0,
         )
 
-    async def _connect(self) -> AbstractConnection:
+    async def _connect(self, pool: Any) -> AbstractConnection:
         from redis.exceptions import AuthenticationError, RedisError
 
         try:
-            pool: Any = self._connections()  # get_connection is not typed
             connection: AbstractConnection = await pool.get_connection()
         except AuthenticationError as error:
             raise Refused(

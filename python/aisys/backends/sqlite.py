@@ -20,7 +20,6 @@ T = TypeVar("T")
 MIN_SQLITE: Final = (3, 35, 0)
 JOURNAL_LIMIT_BYTES: Final = 16 * 1024 * 1024
 _SYNCHRONOUS: Final = {"disk": "FULL", "process": "NORMAL"}
-_LOST_FILE: Final = ("disk I/O error", "unable to open", "readonly database")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +73,7 @@ class SqliteFile:
         self.durability: Durability = durability
         self._schema = schema
         self._busy_timeout_s = busy_timeout_s
+        self._is_checked = False
         self._writer_connection: sqlite3.Connection | None = None
         self._reader_connection: sqlite3.Connection | None = None
         name = f"{schema.kind}:{path.parent.name}"
@@ -108,6 +108,7 @@ class SqliteFile:
         await self._writer.close()
 
     def _run_writes(self, batch: list[Job]) -> None:
+        committing = False
         try:
             connection = self._writer_connection
             if connection is None:
@@ -115,10 +116,11 @@ class SqliteFile:
             connection.execute("BEGIN IMMEDIATE")
             for job in batch:
                 _run_one(connection, job)
+            committing = True
             connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            failure = self._explain(error)
-            self._drop_writer(lost=isinstance(failure, Indefinite))
+        except (sqlite3.Error, OSError) as error:
+            failure = self._explain(error, committing=committing)
+            self._drop_writer(lost=not isinstance(failure, Refused))
             for job in batch:
                 job.error = failure
             return
@@ -139,8 +141,8 @@ class SqliteFile:
                 except Exception as error:  # noqa: BLE001 - goes to the one who asked
                     job.error = error
             connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            failure = self._explain(error)
+        except (sqlite3.Error, OSError) as error:
+            failure = self._explain(error, committing=False)
             self._close_reader()
             for job in batch:
                 job.error = failure
@@ -156,7 +158,8 @@ class SqliteFile:
             lost = True
         if lost:
             # After a failed fsync the kernel may call dirty pages clean. Never sync again on this
-            # handle: the next use opens the file anew and reads what is really there.
+            # handle: the next use opens the file anew, checks it and reads what is really there.
+            self._is_checked = False
             self._close_writer()
 
     def _close_writer(self) -> None:
@@ -169,11 +172,11 @@ class SqliteFile:
             self._reader_connection.close()
             self._reader_connection = None
 
-    def _explain(self, error: sqlite3.Error) -> Exception:
+    def _explain(self, error: Exception, *, committing: bool) -> Exception:
         text = str(error)
         if "is full" in text:
             return Refused(
-                f"{self.path}: no space left: free some, nothing was stored", reason="storage_full"
+                f"{self.path}: no space left: free some; nothing was stored", reason="storage_full"
             )
         if "locked" in text or "busy" in text:
             return BackendError(
@@ -184,9 +187,9 @@ class SqliteFile:
             "malformed" in text or "not a data" in text
         ):
             return self._corrupt(text)
-        if any(part in text for part in _LOST_FILE):
+        if committing:
             return Indefinite(f"{self.path}: {text}: the change may or may not be stored")
-        return BackendError(f"{self.path}: {text}")
+        return BackendError(f"{self.path}: {text}; nothing was stored")
 
     def _corrupt(self, detail: str) -> CorruptStore:
         return CorruptStore(
@@ -216,16 +219,21 @@ class SqliteFile:
         connection.execute(f"PRAGMA synchronous={_SYNCHRONOUS[self.durability]}")
         connection.execute(f"PRAGMA journal_size_limit={JOURNAL_LIMIT_BYTES}")
         connection.execute("PRAGMA temp_store=MEMORY")
-        problems = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
-        if problems != ["ok"]:
-            raise self._corrupt("; ".join(problems))
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            self._check_schema(connection)
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
+        if not self._is_checked:
+            problems = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
+            if problems != ["ok"]:
+                raise self._corrupt("; ".join(problems))
+        if not self._has_schema(connection):
+            # Only a new file needs the lock: another process may be making it as well.
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                if not self._has_schema(connection):
+                    self._create_schema(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+        self._is_checked = True
 
     def _enter_wal(self, connection: sqlite3.Connection) -> None:
         # SQLite does not wait for other processes here, so this does.
@@ -239,7 +247,13 @@ class SqliteFile:
                     raise
                 time.sleep(0.01)
 
-    def _check_schema(self, connection: sqlite3.Connection) -> None:
+    def _has_schema(self, connection: sqlite3.Connection) -> bool:
+        """Whether the file is one of ours; False if it is empty.
+
+        Raises:
+            CorruptStore: it is something else.
+            BackendError: it is of a newer version.
+        """
         schema = self._schema
         application_id = connection.execute("PRAGMA application_id").fetchone()[0]
         version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -250,11 +264,7 @@ class SqliteFile:
                     f"an SQLite file of another program, not a {schema.kind} file",
                     "Choose another path",
                 )
-            for statement in schema.statements:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA application_id={schema.application_id}")
-            connection.execute(f"PRAGMA user_version={schema.version}")
-            return
+            return False
         if application_id != schema.application_id:
             raise CorruptStore(str(self.path), f"not a {schema.kind} file", "Choose another path")
         if version > schema.version:
@@ -262,6 +272,13 @@ class SqliteFile:
                 f"{self.path}: written by a newer aisys (format {version}, this one knows "
                 f"{schema.version}): upgrade aisys"
             )
+        return True
+
+    def _create_schema(self, connection: sqlite3.Connection) -> None:
+        for statement in self._schema.statements:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id={self._schema.application_id}")
+        connection.execute(f"PRAGMA user_version={self._schema.version}")
 
 
 def _run_one(connection: sqlite3.Connection, job: Job) -> None:

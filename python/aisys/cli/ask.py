@@ -12,7 +12,9 @@ from aisys.runtime.options import Options
 COORDINATOR = "RequestCoordinator"
 
 
-def ask(options: Options, question: str, *, trace: bool, user: str, timeout_s: float, as_json: bool) -> int:
+def ask(
+    options: Options, question: str, *, trace: bool, user: str, timeout_s: float, as_json: bool
+) -> int:
     """Ask the assistant and print its answer."""
 
     async def work(client: FleetClient) -> int:
@@ -45,4 +47,7 @@ def _show(result: dict[str, Any]) -> None:
     if result["text"]:
         show(result["text"])
     if result["state"] != "done":
-        say(f"aisys: the request is {result['state']}" + (f": {result['error']}" if result["error"] else ""))
+        say(
+            f"aisys: the request is {result['state']}"
+            + (f": {result['error']}" if result["error"] else "")
+        )

@@ -32,7 +32,10 @@ def call(
             async for item in client.stream(target, typed, timeout_s=timeout_s, trace=context):
                 _show(item, as_json=as_json)
         else:
-            _show(await client.call(target, typed, timeout_s=timeout_s, trace=context), as_json=as_json)
+            _show(
+                await client.call(target, typed, timeout_s=timeout_s, trace=context),
+                as_json=as_json,
+            )
         if context is not None:
             await show_hops(client, context)
         return 0

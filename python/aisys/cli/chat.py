@@ -37,13 +37,15 @@ class _Chat:
 
     async def run(self) -> int:
         """Answer line by line; the end of input or /quit ends it."""
-        self._client.watch_hosts()
-        await self._client.endpoint.subscribe(DELIVERED, self._delivered)
+        await self._client.subscribe(DELIVERED, self._delivered)
         # A thread of its own, because reading a terminal cannot be cancelled; it ends with the process.
         threading.Thread(target=self._read_lines, daemon=True).start()
         say("Talk to the assistant; /quit or Ctrl-D ends it.")
         self._prompt()
-        while (line := await self._lines.get()) is not None and line.strip() not in ("/quit", "/exit"):
+        while (line := await self._lines.get()) is not None and line.strip() not in (
+            "/quit",
+            "/exit",
+        ):
             if line.strip():
                 await self._answer(line.strip())
             self._prompt()

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from aisys.config import Fleet
 from aisys.errors import ConfigError, Refused, Unreachable
-from aisys.messaging import Address, Endpoint, Incoming, payload
-from aisys.registry import Route
+from aisys.messaging import Address, Endpoint, Event, Incoming, payload
+from aisys.messaging.keys import KeyRing
 from aisys.runtime.options import Options
-from aisys.runtime.places import load_keys, machine_address, machine_agent_name, static_routes
+from aisys.runtime.places import (
+    host_address,
+    load_keys,
+    machine_address,
+    machine_agent_name,
+    static_routes,
+)
 from aisys.tracing import TraceContext
 
 T = TypeVar("T")
@@ -35,11 +41,12 @@ class _NoService:
 class FleetClient:
     """Calls into a running fleet from outside it."""
 
-    def __init__(self, fleet: Fleet, endpoint: Endpoint, routes: Mapping[str, Route], machine: str) -> None:
+    def __init__(self, fleet: Fleet, keys: KeyRing | None, machine: str) -> None:
         self.fleet = fleet
-        self.endpoint = endpoint
-        self._routes = routes
+        self._keys = keys
         self._machine = machine
+        self._routes = static_routes(fleet, keys)
+        self._endpoints: dict[str, Endpoint] = {}
 
     async def call(
         self,
@@ -55,9 +62,10 @@ class FleetClient:
             Refused: there is no such agent or method, an argument does not fit, or it cannot be reached.
             CallError: it ended otherwise than by its result.
         """
+        address = self._address(target)
         body, attachments = payload.pack(dict(arguments))
-        reply = await self.endpoint.call(
-            self._address(target),
+        reply = await self._endpoint(address).call(
+            address,
             target,
             body,
             attachments=attachments,
@@ -68,12 +76,18 @@ class FleetClient:
         return payload.unpack(reply.body, reply.attachments)
 
     async def stream(
-        self, target: str, arguments: Mapping[str, Any], *, timeout_s: float, trace: TraceContext | None = None
+        self,
+        target: str,
+        arguments: Mapping[str, Any],
+        *,
+        timeout_s: float,
+        trace: TraceContext | None = None,
     ) -> AsyncIterator[Any]:
         """Call a method whose reply is streamed."""
+        address = self._address(target)
         body, attachments = payload.pack(dict(arguments))
-        items = self.endpoint.stream(
-            self._address(target),
+        items = self._endpoint(address).stream(
+            address,
             target,
             body,
             attachments=attachments,
@@ -84,18 +98,33 @@ class FleetClient:
         async for item in items:
             yield payload.unpack(item.body, item.attachments)
 
-    async def machine(self, machine: str, method: str, *, timeout_s: float = 5.0, **arguments: Any) -> Any:
+    async def machine(
+        self,
+        machine: str,
+        method: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        timeout_s: float = 5.0,
+    ) -> Any:
         """Call a machine's supervisor."""
-        return await self.call(f"{machine_agent_name(machine)}.{method}", arguments, timeout_s=timeout_s)
+        target = f"{machine_agent_name(machine)}.{method}"
+        return await self.call(target, arguments or {}, timeout_s=timeout_s)
 
     async def each_machine(
-        self, method: str, *, timeout_s: float = 3.0, **arguments: Any
+        self,
+        method: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        timeout_s: float = 3.0,
     ) -> tuple[dict[str, Any], dict[str, str]]:
-        """Call every machine's supervisor; gives the results, and for those out of reach the reason."""
+        """Call every machine's supervisor.
+
+        Returns:
+            The results, and for the machines out of reach the reason.
+        """
         names = list(self.fleet.machines)
-        replies = await asyncio.gather(
-            *(self.machine(name, method, timeout_s=timeout_s, **arguments) for name in names), return_exceptions=True
-        )
+        calls = (self.machine(name, method, arguments, timeout_s=timeout_s) for name in names)
+        replies = await asyncio.gather(*calls, return_exceptions=True)
         found: dict[str, Any] = {}
         missing: dict[str, str] = {}
         for name, reply in zip(names, replies, strict=True):
@@ -105,10 +134,22 @@ class FleetClient:
                 found[name] = reply
         return found, missing
 
-    def watch_hosts(self) -> None:
-        """Ask every host for the events that are subscribed to."""
-        addresses = {route.host: self._local(route.address) for route in self._routes.values()}
-        self.endpoint.set_peers(addresses.values())
+    async def subscribe(self, pattern: str, handler: Callable[[Event], None]) -> None:
+        """Hear the events of every host of the fleet."""
+        peers: dict[str, dict[str, Address]] = {}
+        for host in self.fleet.hosts:
+            address = host_address(self.fleet, host, self._keys)
+            peers.setdefault(self._side(address), {})[host] = address
+        for side, addresses in peers.items():
+            endpoint = self._open(side)
+            endpoint.set_peers(addresses.values())
+            await endpoint.subscribe(pattern, handler)
+
+    async def close(self) -> None:
+        """Close every link."""
+        await asyncio.gather(
+            *(endpoint.close(grace_s=0.2) for endpoint in self._endpoints.values())
+        )
 
     def _address(self, target: str) -> Address:
         agent, dot, method = target.rpartition(".")
@@ -116,17 +157,35 @@ class FleetClient:
             raise Refused(f"{target!r} is not of the form Agent.method", reason="unknown_method")
         route = self._routes.get(agent)
         if route is not None:
-            return self._local(route.address)
+            return route.address
         entry = self.fleet.agents.get(agent)
         if entry is not None:
             raise Refused(f"{agent} is planned but not built yet", reason="unknown_agent")
-        raise Refused(f"there is no agent {agent!r}; `aisys status` lists them", reason="unknown_agent")
+        raise Refused(
+            f"there is no agent {agent!r}; `aisys status` lists them", reason="unknown_agent"
+        )
 
-    def _local(self, address: Address) -> Address:
-        """Use the unix socket of a machine that is simulated on this computer."""
-        if address.unix_path and Path(address.unix_path).exists():
-            return replace(address, machine=self._machine)
-        return address
+    def _endpoint(self, address: Address) -> Endpoint:
+        return self._open(self._side(address))
+
+    def _side(self, address: Address) -> str:
+        """The machine to stand on: that of the address when it is simulated here, so that its unix socket serves."""
+        return (
+            address.machine
+            if address.unix_path and Path(address.unix_path).exists()
+            else self._machine
+        )
+
+    def _open(self, machine: str) -> Endpoint:
+        endpoint = self._endpoints.get(machine)
+        if endpoint is None:
+            endpoint = self._endpoints[machine] = Endpoint(
+                host=f"{machine}/cli-{os.getpid()}",
+                machine=machine,
+                service=_NoService(),
+                keys=self._keys,
+            )
+        return endpoint
 
 
 @asynccontextmanager
@@ -144,11 +203,13 @@ async def connect(options: Options) -> AsyncIterator[FleetClient]:
     except ConfigError:
         # Unix sockets need none; only machines on other computers are out of reach then.
         keys = None
-    endpoint = Endpoint(host=f"{machine}/cli-{os.getpid()}", machine=machine, service=_NoService(), keys=keys)
+    # What goes wrong is said by the command itself, not by the library's log.
+    logging.getLogger("aisys").addHandler(logging.NullHandler())
+    client = FleetClient(fleet, keys, machine)
     try:
-        yield FleetClient(fleet, endpoint, static_routes(fleet, keys), machine)
+        yield client
     finally:
-        await endpoint.close(grace_s=0.2)
+        await client.close()
 
 
 def local_machine(fleet: Fleet) -> str:
@@ -161,7 +222,9 @@ def local_machine(fleet: Fleet) -> str:
         address = machine_address(fleet, name, None)
         if address.unix_path and Path(address.unix_path).exists():
             return name
-    raise Unreachable(f"no machine of fleet {fleet.name} runs on this computer: start it with `aisys up`")
+    raise Unreachable(
+        f"no machine of fleet {fleet.name} runs on this computer: start it with `aisys up`"
+    )
 
 
 def run_with_client(options: Options, work: Callable[[FleetClient], Awaitable[T]]) -> T:

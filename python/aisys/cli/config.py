@@ -28,7 +28,16 @@ def show_config(options: Options, *, agent: str | None, origin: bool, as_json: b
     """Print every value that some layer sets, or those of one agent."""
     fleet = options.load()
     if agent is not None and agent not in fleet.agents:
-        raise ConfigError([Problem("aisys config show", agent, "is not an agent of the fleet", "See `aisys status`.")])
+        raise ConfigError(
+            [
+                Problem(
+                    "aisys config show",
+                    agent,
+                    "is not an agent of the fleet",
+                    "See `aisys status`.",
+                )
+            ]
+        )
     rows = _rows(fleet, f"agents.{agent}." if agent else "")
     if as_json:
         show_json(

@@ -25,11 +25,13 @@ def errors(
     async def work(client: FleetClient) -> int:
         found, missing = await client.each_machine(
             "list_errors",
-            agent=agent,
-            machine=machine,
-            severity=severity,
-            since=time.time() - since_s if since_s is not None else None,
-            limit=limit,
+            {
+                "agent": agent,
+                "machine": machine,
+                "severity": severity,
+                "since": time.time() - since_s if since_s is not None else None,
+                "limit": limit,
+            },
         )
         # Every machine holds the reports of all of them: one that was cut off may hold some that others lack.
         unique = {report["id"]: report for reports in found.values() for report in reports}
@@ -50,7 +52,9 @@ def errors(
 
 def _line(report: dict[str, Any]) -> str:
     at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(report["at"]))
-    where = "/".join(part for part in (report.get("machine"), report.get("agent") or report.get("host")) if part)
+    where = "/".join(
+        part for part in (report.get("machine"), report.get("agent") or report.get("host")) if part
+    )
     method = f".{report['method']}" if report.get("method") else ""
     count = f"  x{report['count']}" if report.get("count", 1) > 1 else ""
     message = str(report["message"]).splitlines()[0] if report["message"] else ""

@@ -23,17 +23,24 @@ app.add_typer(config_app, name="config")
 app.add_typer(keys_app, name="keys")
 
 ConfigDir = Annotated[
-    Path | None, typer.Option("--config", "-c", help="Configuration folder.", envvar="AISYS_CONFIG_DIR")
+    Path | None,
+    typer.Option("--config", "-c", help="Configuration folder.", envvar="AISYS_CONFIG_DIR"),
 ]
-Env = Annotated[str | None, typer.Option("--env", "-e", help="dev, staging, prod, or one of your own.")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="Override a setting: a.b=value. May be repeated.")]
+Env = Annotated[
+    str | None, typer.Option("--env", "-e", help="dev, staging, prod, or one of your own.")
+]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="Override a setting: a.b=value. May be repeated.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Timeout = Annotated[float, typer.Option("--timeout", help="Seconds to wait.", min=0.01)]
 
 
 @app.command()
 def up(
-    machine: Annotated[str | None, typer.Option("--machine", "-m", help="Only this machine's part.")] = None,
+    machine: Annotated[
+        str | None, typer.Option("--machine", "-m", help="Only this machine's part.")
+    ] = None,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Run in the background.")] = False,
     as_json: AsJson = False,
     config: ConfigDir = None,
@@ -43,13 +50,19 @@ def up(
     """Start the fleet and supervise it; Ctrl-C stops it."""
     from aisys.cli import up as command
 
-    run_command(lambda options: command.up(options, machine=machine, detach=detach, as_json=as_json),
-                config, env, overrides)
+    run_command(
+        lambda options: command.up(options, machine=machine, detach=detach, as_json=as_json),
+        config,
+        env,
+        overrides,
+    )
 
 
 @app.command()
 def down(
-    machine: Annotated[str | None, typer.Option("--machine", "-m", help="Only this machine's part.")] = None,
+    machine: Annotated[
+        str | None, typer.Option("--machine", "-m", help="Only this machine's part.")
+    ] = None,
     config: ConfigDir = None,
     env: Env = None,
     overrides: Set = None,
@@ -96,7 +109,9 @@ def ports(
 @app.command()
 def ask(
     question: Annotated[str, typer.Argument(help="What to say to the assistant.")],
-    trace: Annotated[bool, typer.Option("--trace", help="Show the hops: agent, machine, milliseconds.")] = False,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Show the hops: agent, machine, milliseconds.")
+    ] = False,
     user: Annotated[str, typer.Option("--user", help="Who is asking.")] = "default",
     timeout_s: Timeout = 30.0,
     as_json: AsJson = False,
@@ -108,8 +123,12 @@ def ask(
     from aisys.cli import ask as command
 
     run_command(
-        lambda options: command.ask(options, question, trace=trace, user=user, timeout_s=timeout_s, as_json=as_json),
-        config, env, overrides,
+        lambda options: command.ask(
+            options, question, trace=trace, user=user, timeout_s=timeout_s, as_json=as_json
+        ),
+        config,
+        env,
+        overrides,
     )
 
 
@@ -130,8 +149,12 @@ def chat(
 def call(
     target: Annotated[str, typer.Argument(metavar="AGENT.METHOD")],
     arguments: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...")] = None,
-    stream: Annotated[bool, typer.Option("--stream", help="Print each item of a streamed reply.")] = False,
-    trace: Annotated[bool, typer.Option("--trace", help="Show the hops: agent, machine, milliseconds.")] = False,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Print each item of a streamed reply.")
+    ] = False,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Show the hops: agent, machine, milliseconds.")
+    ] = False,
     timeout_s: Timeout = 30.0,
     as_json: AsJson = False,
     config: ConfigDir = None,
@@ -143,9 +166,17 @@ def call(
 
     run_command(
         lambda options: command.call(
-            options, target, arguments or [], stream=stream, trace=trace, timeout_s=timeout_s, as_json=as_json
+            options,
+            target,
+            arguments or [],
+            stream=stream,
+            trace=trace,
+            timeout_s=timeout_s,
+            as_json=as_json,
         ),
-        config, env, overrides,
+        config,
+        env,
+        overrides,
     )
 
 
@@ -153,8 +184,12 @@ def call(
 def errors(
     agent: Annotated[str | None, typer.Option("--agent", help="Only of this agent.")] = None,
     machine: Annotated[str | None, typer.Option("--machine", help="Only of this machine.")] = None,
-    severity: Annotated[str | None, typer.Option("--severity", help="critical, high, medium, low or info.")] = None,
-    since_s: Annotated[float | None, typer.Option("--since", help="Only of the last so many seconds.")] = None,
+    severity: Annotated[
+        str | None, typer.Option("--severity", help="critical, high, medium, low or info.")
+    ] = None,
+    since_s: Annotated[
+        float | None, typer.Option("--since", help="Only of the last so many seconds.")
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", help="At most so many.", min=1, max=10_000)] = 50,
     as_json: AsJson = False,
     config: ConfigDir = None,
@@ -166,9 +201,17 @@ def errors(
 
     run_command(
         lambda options: command.errors(
-            options, agent=agent, machine=machine, severity=severity, since_s=since_s, limit=limit, as_json=as_json
+            options,
+            agent=agent,
+            machine=machine,
+            severity=severity,
+            since_s=since_s,
+            limit=limit,
+            as_json=as_json,
         ),
-        config, env, overrides,
+        config,
+        env,
+        overrides,
     )
 
 
@@ -191,7 +234,9 @@ def config_check(config: ConfigDir = None, env: Env = None, overrides: Set = Non
 @config_app.command("show")
 def config_show(
     agent: Annotated[str | None, typer.Argument(help="Only this agent's part.")] = None,
-    origin: Annotated[bool, typer.Option("--origin", help="Say which file and line set each value.")] = False,
+    origin: Annotated[
+        bool, typer.Option("--origin", help="Say which file and line set each value.")
+    ] = False,
     as_json: AsJson = False,
     config: ConfigDir = None,
     env: Env = None,
@@ -200,13 +245,19 @@ def config_show(
     """The merged configuration."""
     from aisys.cli import config as command
 
-    run_command(lambda options: command.show_config(options, agent=agent, origin=origin, as_json=as_json),
-                config, env, overrides)
+    run_command(
+        lambda options: command.show_config(options, agent=agent, origin=origin, as_json=as_json),
+        config,
+        env,
+        overrides,
+    )
 
 
 @keys_app.command("init")
 def keys_init(
-    machine: Annotated[str | None, typer.Option("--machine", "-m", help="Only for this machine.")] = None,
+    machine: Annotated[
+        str | None, typer.Option("--machine", "-m", help="Only for this machine.")
+    ] = None,
     config: ConfigDir = None,
     env: Env = None,
     overrides: Set = None,
@@ -218,7 +269,9 @@ def keys_init(
 
 
 @keys_app.command("show")
-def keys_show(as_json: AsJson = False, config: ConfigDir = None, env: Env = None, overrides: Set = None) -> None:
+def keys_show(
+    as_json: AsJson = False, config: ConfigDir = None, env: Env = None, overrides: Set = None
+) -> None:
     """The public keys that may connect."""
     from aisys.cli import keys as command
 
@@ -228,7 +281,9 @@ def keys_show(as_json: AsJson = False, config: ConfigDir = None, env: Env = None
 @keys_app.command("add")
 def keys_add(
     machine: Annotated[str, typer.Argument(help="The machine the key belongs to.")],
-    key: Annotated[str, typer.Argument(help="Its public key, as `aisys keys show` prints it there.")],
+    key: Annotated[
+        str, typer.Argument(help="Its public key, as `aisys keys show` prints it there.")
+    ],
     config: ConfigDir = None,
     env: Env = None,
     overrides: Set = None,

@@ -14,9 +14,7 @@ def ports(options: Options, *, as_json: bool) -> int:
     fleet = options.load()
     entries = PortRegistry(fleet).listing()
     if as_json:
-        show_json(
-            [asdict(entry) for entry in entries]
-        )
+        show_json([asdict(entry) for entry in entries])
         return 0
     from rich.console import Console
     from rich.table import Table
@@ -25,6 +23,8 @@ def ports(options: Options, *, as_json: bool) -> int:
     for column in ("port", "name", "machine", "address", "kind", "status"):
         table.add_column(column, justify="right" if column == "port" else "left")
     for entry in sorted(entries, key=lambda entry: entry.port):
-        table.add_row(str(entry.port), entry.name, entry.machine, entry.address, entry.kind, entry.status)
+        table.add_row(
+            str(entry.port), entry.name, entry.machine, entry.address, entry.kind, entry.status
+        )
     Console(highlight=False).print(table)
     return 0

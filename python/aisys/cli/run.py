@@ -30,7 +30,7 @@ def run_command(
     Exit codes: 0 done, 1 failed, 2 usage or configuration error, 130 interrupted.
     """
     try:
-        code = command(Options(config_dir, env, parse_assignments(overrides or (), "--set")))
+        code = command(Options(config_dir, env, parse_overrides(overrides or ())))
     except ConfigError as error:
         for problem in error.problems:
             say(f"aisys: {problem}")
@@ -62,7 +62,20 @@ def parse_assignments(assignments: Sequence[str], option: str) -> dict[str, Any]
     ]
     if problems:
         raise ConfigError(problems)
-    return {key: parse_value(value) for key, _, value in (text.partition("=") for text in assignments)}
+    return {
+        key: parse_value(value) for key, _, value in (text.partition("=") for text in assignments)
+    }
+
+
+def parse_overrides(assignments: Sequence[str]) -> dict[str, Any]:
+    """`a.b=value` texts as settings, each read as the type that its setting has.
+
+    Raises:
+        ConfigError: one of them is not of that form.
+    """
+    from aisys.config import parse_override
+
+    return dict(parse_override(text) for text in assignments)
 
 
 def parse_value(text: str) -> Any:
@@ -92,4 +105,7 @@ def show_json(value: Any) -> None:
 
 def printable(text: str) -> str:
     """The text without control characters, which could drive the terminal; line ends and tabs stay."""
-    return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
+    return "".join(
+        char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}"
+        for char in text
+    )

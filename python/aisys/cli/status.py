@@ -11,7 +11,13 @@ from aisys.errors import Refused, Unreachable
 from aisys.runtime.options import Options
 from aisys.runtime.places import machine_agent_name
 
-_COLOURS = {"ready": "green", "starting": "yellow", "restarting": "yellow", "failed": "red", "stopped": "red"}
+_COLOURS = {
+    "ready": "green",
+    "starting": "yellow",
+    "restarting": "yellow",
+    "failed": "red",
+    "stopped": "red",
+}
 
 
 def status(options: Options, *, as_json: bool) -> int:
@@ -56,7 +62,11 @@ def _document(fleet: Fleet, found: dict[str, Any], missing: dict[str, str]) -> d
     for entry in fleet.agents.values():
         machine = found.get(entry.machine)
         live = machine["agents"].get(entry.name, {}) if machine else {}
-        state = "planned" if not entry.built else live.get("state", "down" if machine else "unreachable")
+        state = (
+            "planned"
+            if not entry.built
+            else live.get("state", "down" if machine else "unreachable")
+        )
         agents.append(
             {
                 "name": entry.name,
@@ -74,11 +84,18 @@ def _document(fleet: Fleet, found: dict[str, Any], missing: dict[str, str]) -> d
         "env": fleet.env,
         "built": len(built),
         "total": len(fleet.agents),
-        "ready": bool(found) and not missing and all(machine["ready"] for machine in found.values()),
+        "ready": bool(found)
+        and not missing
+        and all(machine["ready"] for machine in found.values()),
         "machines": [
             {"name": name, **{key: value for key, value in found[name].items() if key != "agents"}}
             if name in found
-            else {"name": name, "state": "unreachable", "problem": missing.get(name, ""), "processes": []}
+            else {
+                "name": name,
+                "state": "unreachable",
+                "problem": missing.get(name, ""),
+                "processes": [],
+            }
             for name in fleet.machines
         ],
         "agents": agents,
@@ -96,11 +113,18 @@ def _print(document: dict[str, Any]) -> None:
         f"{document['built']} of {document['total']} agents built"
     )
     for machine in document["machines"]:
-        console.print(f"\n[bold]{machine['name']}[/]  {machine['state']}  {escape(machine.get('problem', ''))}".rstrip())
+        console.print(
+            f"\n[bold]{machine['name']}[/]  {machine['state']}  {escape(machine.get('problem', ''))}".rstrip()
+        )
         if machine["processes"]:
             table = Table(box=None, pad_edge=False, header_style="dim")
             for column in ("process", "pid", "parent", "state", "restarts", "memory", "agents"):
-                table.add_column(column, justify="right" if column in ("pid", "parent", "restarts", "memory") else "left")
+                table.add_column(
+                    column,
+                    justify="right"
+                    if column in ("pid", "parent", "restarts", "memory")
+                    else "left",
+                )
             for process in machine["processes"]:
                 memory = process["memory_bytes"]
                 table.add_row(

@@ -17,8 +17,10 @@ def new_trace() -> TraceContext:
 
 async def find_spans(client: FleetClient, context: TraceContext) -> list[dict[str, Any]]:
     """Every recorded span of a trace, in the order in which they began."""
-    found, _ = await client.each_machine("find_spans", trace_id=context.trace_id.hex())
-    return sorted((span for spans in found.values() for span in spans), key=lambda span: span["start_s"])
+    found, _ = await client.each_machine("find_spans", {"trace_id": context.trace_id.hex()})
+    return sorted(
+        (span for spans in found.values() for span in spans), key=lambda span: span["start_s"]
+    )
 
 
 async def show_hops(client: FleetClient, context: TraceContext) -> None:

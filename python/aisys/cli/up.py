@@ -54,7 +54,9 @@ def down(options: Options, *, machine: str | None) -> int:
     limit = time.monotonic() + fleet.settings.stop_grace_s + 10.0
     while left := {pid: start for pid, start in pids.items() if os_process.is_running(pid, start)}:
         if time.monotonic() > limit:
-            say(f"aisys: still running after {fleet.settings.stop_grace_s + 10:.0f} s: {sorted(left)}")
+            say(
+                f"aisys: still running after {fleet.settings.stop_grace_s + 10:.0f} s: {sorted(left)}"
+            )
             return EXIT_FAILED
         time.sleep(0.02)
     say(f"stopped {', '.join(machines)}")
@@ -74,10 +76,14 @@ async def _ask_to_stop(client: FleetClient, machines: Sequence[str]) -> dict[int
             await client.machine(name, "stop")
         except Unreachable:
             # A socket file without a process behind it: the supervisor was killed.
-            Path(machine_address(client.fleet, name, None).unix_path or "").unlink(missing_ok=True)
+            _remove_socket(client.fleet, name)
         except CallError as error:
             say(f"aisys: {name}: {error}")
     return pids
+
+
+def _remove_socket(fleet: Fleet, machine: str) -> None:
+    Path(machine_address(fleet, machine, None).unix_path or "").unlink(missing_ok=True)
 
 
 def _choose(fleet: Fleet, machine: str | None) -> list[str]:
@@ -89,13 +95,22 @@ def _choose(fleet: Fleet, machine: str | None) -> list[str]:
     if machine is not None:
         if machine not in fleet.machines:
             known = ", ".join(fleet.machines)
-            raise ConfigError([Problem("--machine", machine, "is not a machine of the fleet", f"Known: {known}.")])
+            raise ConfigError(
+                [Problem("--machine", machine, "is not a machine of the fleet", f"Known: {known}.")]
+            )
         return [machine]
     if is_simulated(fleet):
         return list(fleet.machines)
     known = ", ".join(f"{entry.name} at {entry.address}" for entry in fleet.machines.values())
     raise ConfigError(
-        [Problem("aisys up", "--machine", f"the machines are different computers ({known})", "Name the one this is.")]
+        [
+            Problem(
+                "aisys up",
+                "--machine",
+                f"the machines are different computers ({known})",
+                "Name the one this is.",
+            )
+        ]
     )
 
 
@@ -106,7 +121,9 @@ def _up_detached(options: Options, fleet: Fleet, machines: Sequence[str], *, as_
     try:
         outcome = run_detached(options, machines, str(log_path), timeout_s)
     except TimeoutError:
-        say(f"aisys: the fleet was not ready after {timeout_s:g} s and has been stopped: see {log_path}")
+        say(
+            f"aisys: the fleet was not ready after {timeout_s:g} s and has been stopped: see {log_path}"
+        )
         return EXIT_FAILED
     if "problems" in outcome:
         for problem in outcome["problems"]:
@@ -125,9 +142,13 @@ def _announce(fleet: Fleet, summary: dict[str, Any], *, as_json: bool, detached:
         f"{len(fleet.built())} of {len(fleet.agents)} agents built"
     )
     for name, machine in summary["machines"].items():
-        show(f"{name}  ready after {machine['ready_ms']} ms  supervisor pid {machine['pid']}  {machine['metrics']}")
+        show(
+            f"{name}  ready after {machine['ready_ms']} ms  supervisor pid {machine['pid']}  {machine['metrics']}"
+        )
         for host in machine["hosts"]:
             short = host["host"].partition("/")[2]
-            show(f"  {short:<12} pid {host['pid']:<8} {host['ready_ms']:>5} ms  {', '.join(host['agents'])}")
+            show(
+                f"  {short:<12} pid {host['pid']:<8} {host['ready_ms']:>5} ms  {', '.join(host['agents'])}"
+            )
     then = "Stop it: aisys down" if detached else "Stop it: Ctrl-C"
     show(f"ready after {summary['ready_ms']} ms.  Talk to it: aisys chat   {then}")

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from aisys.config.order import cycles
-from aisys.config.origins import Node, dotted
+from aisys.config.origins import LAYERS, Node, dotted
 from aisys.config.secrets import PREFIX
 from aisys.config.settings import AgentInput, FleetSettings, MachineInput, SharedPlace
-from aisys.config.shape import is_secret, setting_paths
+from aisys.config.shape import holds_secret
 from aisys.errors import Problem
-
-_SECRET_KEY = re.compile(r"(?:^|_)(?:api_key|token|password|secret)\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +128,8 @@ def _ports(draft: Draft) -> list[Problem]:
         if home is not None:
             users.append((home.address, agent.port, ("agents", name, "port")))
     problems = _offset(draft, [(port, path) for _, port, path in users])
+    # The layer that came last is the one to blame: it knew, or could have known, the others.
+    users.sort(key=lambda user: LAYERS.index(draft.tree.nearest(user[2]).origin.layer))
     first_user: dict[tuple[str, int], tuple[str, ...]] = {}
     for address, port, path in users:
         other = first_user.setdefault((_canonical(address), port), path)
@@ -209,17 +208,9 @@ def _prod(draft: Draft) -> list[Problem]:
 
 def _literal_secrets(tree: Node) -> list[Problem]:
     """Secrets that a file holds, in the fleet's settings or, going by the name, in an agent's."""
-    known = [path for path in setting_paths().values() if is_secret(path)]
-    agents = tree.find(("agents",))
-    for name, agent in agents.children().items() if agents is not None else ():
-        settings = agent.find(("settings",))
-        for path, _ in settings.leaves() if settings is not None else ():
-            if path and _SECRET_KEY.search(path[-1]):
-                known.append(("agents", name, "settings", *path))
     problems = []
-    for path in known:
-        node = tree.find(path)
-        if node is None or not node.origin.file or not isinstance(node.value, str):
+    for path, node in tree.leaves():
+        if not isinstance(node.value, str) or not node.origin.file or not holds_secret(path):
             continue
         if not node.value.startswith(PREFIX):
             what = "a secret stands in a file"

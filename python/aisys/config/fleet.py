@@ -11,8 +11,10 @@ from typing import Any, Literal
 
 from aisys.config.order import waves
 from aisys.config.origins import DEFAULT_ORIGIN, Node, Origin, dotted, split_path
+from aisys.config.paths import data_dir
+from aisys.config.secrets import resolve_secret
 from aisys.config.settings import FleetSettings
-from aisys.config.shape import setting_paths, types_at
+from aisys.config.shape import is_secret, masked, setting_paths, types_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,18 +172,34 @@ class Fleet:
             KeyError: there is no such setting.
         """
         parts = split_path(path)
-        tree = self.machine_trees.get(machine, self.tree) if machine else self.tree
-        node = tree.find(parts)
+        tree = self._view(machine)
+        node = tree.lookup(path) if isinstance(path, str) else tree.find(parts)
         if node is not None:
             return node.key
-        if not types_at(parts):
+        named = parts[:2] if parts[:1] in (("agents",), ("machines",)) else ()
+        if not types_at(parts) or tree.find(named) is None:
             raise KeyError(self._unknown(parts))
         return DEFAULT_ORIGIN
 
     def origins(self, machine: str | None = None) -> dict[str, Origin]:
         """The origin of every value that some layer sets, by dotted path."""
-        tree = self.machine_trees.get(machine, self.tree) if machine else self.tree
-        return {dotted(path): node.key for path, node in tree.leaves()}
+        return {".".join(path): node.key for path, node in self._view(machine).leaves()}
+
+    def value(self, path: str | Sequence[str], *, machine: str | None = None) -> Any:
+        """What a path of `origins` is set to, for showing: secrets masked, ports without offset.
+
+        Raises:
+            KeyError: no layer sets it.
+        """
+        parts = split_path(path)
+        tree = self._view(machine)
+        node = tree.lookup(path) if isinstance(path, str) else tree.find(parts)
+        if node is None:
+            raise KeyError(self._unknown(parts))
+        return masked(node, parts)
+
+    def _view(self, machine: str | None) -> Node:
+        return self.machine_trees.get(machine, self.tree) if machine else self.tree
 
     def agent_settings_origin(self, agent: str, path: str | Sequence[str | int] = ()) -> Origin:
         """The place of an agent's setting, or the nearest place above it that exists.
@@ -191,6 +209,24 @@ class Fleet:
         parts = path.split(".") if isinstance(path, str) and path else list(path)
         node = self.tree.nearest(("agents", agent, "settings", *parts))
         return node.key
+
+    def secret(self, path: str) -> str | None:
+        """The value of a secret setting such as `llm.key`, looked up now; None if it is not set.
+
+        Raises:
+            KeyError: there is no secret setting of that name.
+            ConfigError: its reference leads nowhere.
+        """
+        parts = split_path(path)
+        if not is_secret(parts):
+            raise KeyError(f"{path} is no secret setting")
+        value: Any = self.settings
+        for part in parts:
+            value = getattr(value, part)
+        if value is None:
+            return None
+        where = self.origin(parts).where
+        return resolve_secret(value, data_dir=data_dir(self), where=where)
 
     def _unknown(self, parts: Sequence[str]) -> str:
         known = [*self.origins(), *map(dotted, setting_paths().values())]

@@ -69,14 +69,9 @@ def load_fleet(
     folder = find_config_dir(config_dir, variables, Path.cwd())
     chosen = env or variables.get("AISYS_ENV") or "dev"
     reader = _Reader(folder)
-    env_layer = _read_env(reader, chosen, "" if env else "$AISYS_ENV")
-    files = merge_all(
-        (
-            reader.read("base.yaml", LAYER_BASE, required=False),
-            reader.read("fleet.yaml", LAYER_FLEET),
-            env_layer,
-        )
-    )
+    base = reader.read("base.yaml", LAYER_BASE, required=False)
+    fleet = reader.read("fleet.yaml", LAYER_FLEET)
+    files = merge_all((base, fleet, _read_env(reader, chosen, "" if env else "$AISYS_ENV")))
     machine_layers = _read_machines(reader, files)
     if reader.broken:
         raise ConfigError(reader.problems)

@@ -19,6 +19,15 @@ LAYER_ENV = "env"
 LAYER_MACHINE = "machine"
 LAYER_VARIABLE = "variable"
 LAYER_OVERRIDE = "override"
+LAYERS = (
+    LAYER_DEFAULT,
+    LAYER_BASE,
+    LAYER_FLEET,
+    LAYER_ENV,
+    LAYER_MACHINE,
+    LAYER_VARIABLE,
+    LAYER_OVERRIDE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +103,20 @@ class Node:
                 return None
             node = node.children().get(str(part))
         return node
+
+    def lookup(self, path: str) -> Node | None:
+        """The node at a dotted path; a key that holds dots itself is found too."""
+        children = self.children()
+        if path in children:
+            return children[path]
+        dot = path.find(".")
+        while dot >= 0:
+            child = children.get(path[:dot])
+            found = child.lookup(path[dot + 1 :]) if child is not None else None
+            if found is not None:
+                return found
+            dot = path.find(".", dot + 1)
+        return None
 
     def nearest(self, path: Sequence[str | int]) -> Node:
         """The node at a path, or the deepest one that exists on the way to it."""

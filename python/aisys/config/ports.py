@@ -108,7 +108,7 @@ def check_free(fleet: Fleet, machine: str) -> list[Problem]:
         error = _try(entry.address, entry.port)
         if error is not None:
             problems.append(_taken(fleet, entry, error))
-    return problems
+    return list(dict.fromkeys(problems))
 
 
 def _try(address: str, port: int) -> OSError | None:

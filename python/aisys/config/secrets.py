@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from aisys.errors import ConfigError, Problem
+from aisys.logs import register_secret
 
 PREFIX = "secret:"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,127}\Z")
@@ -58,6 +59,12 @@ class Secret:
     def __bool__(self) -> bool:
         return bool(self._text)
 
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Secret:
+        return self
+
     def __reduce__(self) -> NoReturn:
         raise TypeError(
             "a Secret cannot be pickled: send its reference and resolve it on the other side"
@@ -78,6 +85,8 @@ def resolve_secret(
 ) -> str:
     """Find the value behind a reference; a text that is no reference is returned as it is.
 
+    The value is registered with `aisys.logs`, which keeps it out of the logs from then on.
+
     `secret:NAME` is looked up as the variable NAME, the file that NAME_FILE names, the file
     `$CREDENTIALS_DIRECTORY/NAME` (systemd), and `<data_dir>/secrets/NAME`, in this order.
 
@@ -91,13 +100,20 @@ def resolve_secret(
         ConfigError: the name is not valid, nothing holds the secret, or others can read its file.
     """
     text = ref.get_secret_value() if isinstance(ref, Secret) else ref
-    if not text.startswith(PREFIX):
-        return text
+    is_reference = text.startswith(PREFIX)
+    value = _look_up(text, data_dir, environ, where) if is_reference else text
+    if is_reference or isinstance(ref, Secret):
+        register_secret(value)
+    return value
+
+
+def _look_up(
+    text: str, data_dir: Path | None, environ: Mapping[str, str] | None, where: str
+) -> str:
     name = text[len(PREFIX) :]
     if not is_secret_name(name):
-        raise ConfigError(
-            [Problem(where, text, "is not a secret's name", "Use letters, digits, _ . -")]
-        )
+        what = "is not a secret's name"
+        raise ConfigError([Problem(where, text, what, "Use letters, digits, _ . -")])
     env = os.environ if environ is None else environ
     if name in env:
         return env[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -9,11 +10,12 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from aisys.config.origins import KeyPath
+from aisys.config.origins import KeyPath, Node
 from aisys.config.secrets import Secret
 from aisys.config.settings import ConfigFile, FleetSettings
 
 ANYTHING = object()
+_SECRET_KEY = re.compile(r"(?:^|_)(?:api_key|token|password|secret)\Z", re.IGNORECASE)
 
 
 def _options(annotation: Any) -> list[Any]:
@@ -62,6 +64,24 @@ def keys_at(path: Sequence[str], root: type[BaseModel] = ConfigFile) -> list[str
 def is_secret(path: Sequence[str]) -> bool:
     """Whether the setting holds a secret."""
     return Secret in types_at(path)
+
+
+def holds_secret(path: Sequence[str]) -> bool:
+    """Whether a value must not be shown: by its type, or in an agent's settings by its name."""
+    if is_secret(path):
+        return True
+    return ANYTHING in types_at(path) and bool(path) and _SECRET_KEY.search(path[-1]) is not None
+
+
+def masked(node: Node, path: Sequence[str]) -> Any:
+    """The plain value of a tree with secrets replaced by stars; references stay readable."""
+    if isinstance(node.value, dict):
+        return {key: masked(child, (*path, key)) for key, child in node.value.items()}
+    if isinstance(node.value, list):
+        return [masked(child, path) for child in node.value]
+    if node.value is not None and holds_secret(path):
+        return str(Secret(str(node.value)))
+    return node.value
 
 
 def is_text(path: Sequence[str]) -> bool:

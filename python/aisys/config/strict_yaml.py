@@ -69,6 +69,8 @@ class Parsed:
 def read_file(path: Path, layer: str) -> Parsed:
     """Read a file as one map. Problems are returned, nothing is raised."""
     shown = short_path(path)
+    if path.exists() and not path.is_file():  # opening a pipe would wait for a writer
+        return Parsed(None, [Problem(shown, "", "is not a file", "Put a file there")])
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)

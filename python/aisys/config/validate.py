@@ -143,7 +143,7 @@ def _problem(
     kind: str = item["type"]
     path, node = _existing(loc, tree)
     full = dotted((*prefix, *path))
-    if model is AgentInput and loc[0] == "place":
+    if model is AgentInput and loc[:1] == ["place"]:
         what = "must be `own` or `{shared: NAME}`"
         where = tree.nearest(("place",)).origin.where
         return Problem(where, dotted((*prefix, "place")), what, "A NAME starts with a letter")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -15,7 +14,7 @@ from aisys.config.origins import Node, Origin, dotted, kind_of, split_path
 from aisys.config.paths import data_dir
 from aisys.config.secrets import Secret, resolve_secret
 from aisys.config.settings import FleetSettings
-from aisys.config.shape import is_secret
+from aisys.config.shape import masked
 from aisys.config.validate import SECTIONS
 from aisys.errors import ConfigError, Problem
 
@@ -135,8 +134,13 @@ class Config:
         return self.fleet.origin(path, machine=self.agent.machine)
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything that is set, as plain values; secrets that stand in a file are masked."""
-        return {key: _masked(node, (key,)) for key, node in self._tree.children().items()}
+        """Everything that is set, as plain values to be shown: secrets are masked."""
+        own = self._own.children() if self._own is not None else {}
+        prefix = ("agents", self.agent.name, "settings")
+        return {
+            key: masked(node, (*prefix, key) if key in own else (key,))
+            for key, node in self._tree.children().items()
+        }
 
     def _value(self, path: str, default: Any) -> Any:
         parts = split_path(path)
@@ -175,14 +179,6 @@ class Config:
 
     def _is_own(self, path: str) -> bool:
         return self._own is not None and self._own.find(split_path(path)) is not None
-
-
-def _masked(node: Node, path: tuple[str, ...]) -> Any:
-    if isinstance(node.value, Mapping):
-        return {key: _masked(child, (*path, key)) for key, child in node.value.items()}
-    if isinstance(node.value, str) and is_secret(path):
-        return str(Secret(node.value))
-    return node.plain()
 
 
 def _no_agent(fleet: Fleet, name: str) -> Problem:

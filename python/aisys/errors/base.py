@@ -24,7 +24,10 @@ class AisysError(Exception):
         if code is None:
             return
         known = _classes.get(code)
-        if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+        if known is not None and (known.__module__, known.__qualname__) != (
+            cls.__module__,
+            cls.__qualname__,
+        ):
             raise TypeError(
                 f"error code {code!r} of {cls.__qualname__} is taken by {known.__qualname__}: choose another"
             )

@@ -70,7 +70,7 @@ class Lifecycle:
         return self
 
     async def start(self) -> None:
-        """Start all parts in order; when one fails, stop those that have started and raise its error.
+        """Start all parts in order; when one fails, stop the started ones and raise its error.
 
         Raises:
             TimeoutError: a part took longer than its limit.
@@ -92,8 +92,8 @@ class Lifecycle:
     async def stop(self) -> list[StepError]:
         """Stop what has started, in reverse; every part gets its turn, and what fails is returned.
 
-        Calling it again while it runs waits for the same end. A cancelled caller does not keep parts from
-        being stopped.
+        Calling it again while it runs waits for the same end. A cancelled caller does not keep
+        parts from being stopped.
         """
         if self._stopping is None or self._stopping.done():
             self._stopping = asyncio.get_running_loop().create_task(self._stop_all())

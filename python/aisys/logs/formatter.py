@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
+import json
 import logging
+from collections.abc import Callable
 from typing import Any
 
-from aisys import json, tracing
 from aisys.logs.logger import FIELDS_ATTRIBUTE
 from aisys.logs.redaction import redact, redact_text
+
+_context: Callable[[], dict[str, Any]] = dict
+
+
+def set_context(provider: Callable[[], dict[str, Any]]) -> None:
+    """Add fields to every line that only the moment of logging knows, such as the trace.
+
+    Args:
+        provider: called for each line; must be quick and must not log.
+    """
+    global _context
+    _context = provider
 
 
 def record_fields(record: logging.LogRecord, static: dict[str, Any]) -> dict[str, Any]:
     """A record as JSON-like values, secrets taken out."""
-    when = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
+    when = dt.datetime.fromtimestamp(record.created, dt.UTC)
     entry: dict[str, Any] = {
         "ts": when.isoformat(timespec="milliseconds"),
         "level": record.levelname.lower(),
@@ -21,9 +34,7 @@ def record_fields(record: logging.LogRecord, static: dict[str, Any]) -> dict[str
         "event": redact_text(record.getMessage()),
         **static,
     }
-    trace = tracing.current()
-    if trace is not None:
-        entry["trace_id"] = trace.trace_id.hex()
+    entry.update(_context())
     for key, value in redact(getattr(record, FIELDS_ATTRIBUTE, {})).items():
         entry[f"{key}_" if key in ("ts", "level", "logger", "event") else key] = value
     if record.exc_info and record.exc_info[0] is not None:
@@ -45,14 +56,12 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line."""
+        entry = record_fields(record, self._static)
         try:
-            return json.dumps_str(record_fields(record, self._static))
+            return json.dumps(entry, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         except ValueError:
-            # A float that JSON lacks or a lone surrogate must not cost the line.
-            fields = {
-                key: ascii(value) for key, value in record_fields(record, self._static).items()
-            }
-            return json.dumps_str(fields)
+            # A float that JSON lacks must not cost the line.
+            return json.dumps({key: str(value) for key, value in entry.items()})
 
 
 class TextFormatter(logging.Formatter):

@@ -24,7 +24,8 @@ _pattern: re.Pattern[str] | None = None
 def register_secret(value: str) -> None:
     """Keep a value out of all logs of this process, wherever it turns up.
 
-    Values shorter than four characters are left alone: taking them out would make logs unreadable and hide nothing.
+    Values shorter than four characters are left alone: taking them out would make logs unreadable
+    and hide nothing.
     """
     global _pattern
     if len(value) < _MIN_SECRET_CHARS or value in _secrets:

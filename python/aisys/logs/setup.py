@@ -6,6 +6,8 @@ import logging
 import sys
 from typing import Any, TextIO
 
+from aisys.logs.formatter import JsonFormatter, TextFormatter
+
 _HANDLER_NAME = "aisys"
 
 
@@ -27,9 +29,6 @@ def configure(
     Raises:
         ValueError: there is no such level.
     """
-    # The formatters load the JSON codec, which a process that only makes loggers need not have.
-    from aisys.logs.formatter import JsonFormatter, TextFormatter
-
     number = logging.getLevelNamesMapping().get(level.upper())
     if number is None:
         raise ValueError(f"log level {level!r}: use debug, info, warning or error")

@@ -21,8 +21,8 @@ else:
 class Call(_Future):
     """The future of a reply; cancelling it cancels the request on the other side.
 
-    A subclass that overrides `cancel` costs as much as a done-callback on a plain future, and tells the other side in
-    the same turn of the loop instead of the next.
+    A subclass that overrides `cancel` costs as much as a done-callback on a plain future, and tells
+    the other side in the same turn of the loop instead of the next.
 
     Attributes:
         corr: the correlation id, 0 if the call was refused here.

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from aisys import json
 from aisys.errors import (
-    AisysError,
     CallError,
     DeadlineExceeded,
     FrameError,
@@ -20,15 +18,15 @@ from aisys.errors import (
 from aisys.logs import get_logger
 from aisys.messaging.call import Call
 from aisys.messaging.deadlines import TICKS_PER_S, DeadlineWheel
+from aisys.messaging.dialled import DialledLink, Dialler
 from aisys.messaging.frames import FLAG_STREAM, Correlation, Frame, Kind
-from aisys.messaging.hello import Hello
-from aisys.messaging.link import Channel, Link, LinkContext, batch_frame_bytes
-from aisys.messaging.model import Address, Buffer, LinkInfo, Peer
+from aisys.messaging.link import LinkContext, batch_frame_bytes
+from aisys.messaging.model import Address, Buffer
 from aisys.messaging.stream import ReplyStream
 from aisys.messaging.subscriber import Position
 from aisys.messaging.wire_errors import decode_error
 
-__all__ = ["ClientLink", "Dialler"]
+__all__ = ["ClientLink"]
 
 ACK = int(Kind.ACK)
 CANCEL = int(Kind.CANCEL)
@@ -43,9 +41,6 @@ REPLY = int(Kind.REPLY)
 REQUEST = int(Kind.REQUEST)
 SUBSCRIBE = int(Kind.SUBSCRIBE)
 UNSUBSCRIBE = int(Kind.UNSUBSCRIBE)
-
-# A link that held this long was sound: when it is lost, the next attempt is made at once.
-STABLE_AFTER_S = 5.0
 
 log = get_logger("aisys.messaging")
 
@@ -62,10 +57,7 @@ class Waiting(NamedTuple):
     flags: int
 
 
-Dialler: TypeAlias = Callable[[Address, "ClientLink"], Awaitable[Channel]]
-
-
-class ClientLink(Link):
+class ClientLink(DialledLink):
     """The way from this process to one host, over as many connections as it takes.
 
     Args:
@@ -77,56 +69,32 @@ class ClientLink(Link):
     __slots__ = (
         "_calls",
         "_calls_add",
-        "_closed",
         "_confirmations",
         "_confirmed",
-        "_dial",
-        "_early_losses",
-        "_greeting",
-        "_keeper",
         "_max_open",
         "_max_timeout_s",
-        "_open",
         "_position",
-        "_ready",
-        "_ready_at",
-        "_settled",
-        "_state",
         "_take",
         "_waiting",
         "_waiting_bytes",
-        "_wake",
         "_wheel",
-        "address",
         "pinned",
     )
 
     def __init__(self, context: LinkContext, address: Address, dial: Dialler) -> None:
+        super().__init__(context, address, dial)
         self._calls = Correlation()
         self._calls_add = self._calls.add
         self._take: Callable[[int], Any] = self._calls.take
         self._wheel = DeadlineWheel(context.loop, context.now, self._calls.get, self._expire)
         self._max_open = context.limits.max_open_calls
         self._max_timeout_s = context.limits.max_timeout_s
-        self._dial = dial
         self._waiting: dict[int, Waiting] = {}
         self._waiting_bytes = 0
-        self._keeper: asyncio.Task[None] | None = None
-        self._greeting: asyncio.Future[None] | None = None
-        self._wake = asyncio.Event()
-        self._settled: asyncio.Future[None] = context.loop.create_future()
         self._confirmations: list[tuple[int, asyncio.Future[None]]] = []
         self._confirmed = 0
         self._position = Position(address.host)
-        self._state = "idle"
-        self._ready = False
-        self._ready_at = 0.0
-        self._early_losses = 0
-        self._open = False
-        self._closed = False
-        self.address = address
         self.pinned = False
-        super().__init__(context, Peer(address.host, address.machine, address.server_key))
 
     # --- calls
 
@@ -164,10 +132,13 @@ class ClientLink(Link):
             except (FrameError, ValueError, OverflowError) as error:
                 self._unsendable(call, error)
                 return call
-            if not self._flush_scheduled:
+            if len(self._calls) == 1:
+                # Nothing else is under way: waiting for company would only add a turn of the loop.
+                self._flush()
+            elif not self._flush_scheduled:
                 self._flush_scheduled = True
                 self._call_soon(self._flush_turn)
-            if self._pending > self._batch_bytes:
+            elif self._pending > self._batch_bytes:
                 self._flush()
         else:
             self._admit(call, body, attachments, priority, trace, flags)
@@ -228,7 +199,7 @@ class ClientLink(Link):
             )
         if size > self.max_body_bytes:
             return Refused(
-                f"{call.target}: {size} bytes are more than the {self.max_body_bytes} a request may have",
+                f"{call.target}: {size} bytes, a request has at most {self.max_body_bytes}",
                 reason="too_large",
             )
         full = self._ready and self._blocked
@@ -295,7 +266,8 @@ class ClientLink(Link):
             reason = f": {self.last_error}" if self.last_error else ""
             call.set_exception(
                 Unreachable(
-                    f"{call.target}: no connection to {self.address.host} in {call.timeout_s:g} s{reason}"
+                    f"{call.target}: no connection to {self.address.host} "
+                    f"in {call.timeout_s:g} s{reason}"
                 )
             )
             return
@@ -347,18 +319,14 @@ class ClientLink(Link):
             )
 
     def _on_error(self, frame: Frame) -> None:
-        error = decode_error(frame.body, self.address.host)
         if frame.corr == 0:
-            channel = self._channel
-            if channel is not None:
-                channel.close()
-            self.lost(error, "closed_by_peer")
+            self._closed_by_peer(frame)
             return
         call = self._take(frame.corr)
         if call is None:
             self._stats.late.inc()
         elif not call.done():
-            call.set_exception(error)
+            call.set_exception(decode_error(frame.body, self.address.host))
 
     def _on_item(self, frame: Frame, kind: int) -> None:
         stream = self._calls.get(frame.corr)
@@ -406,164 +374,13 @@ class ClientLink(Link):
     async def wait_confirmed(self, version: int, first_attempt_s: float) -> None:
         """Return when the peer has confirmed the interest of `version`, or is not connected."""
         if not self._ready:
-            # The first attempt of a new link is waited for: who subscribes at start-up must not miss events.
+            # The first attempt of a new link is waited for: who subscribes at start-up must not
+            # miss events.
             await asyncio.wait((self._settled,), timeout=first_attempt_s)
         if self._ready and self._confirmed < version:
             future = self._context.loop.create_future()
             self._confirmations.append((version, future))
             await future
-
-    # --- the connection
-
-    def connect(self) -> None:
-        """Begin to connect unless that is under way; ends the pause before the next attempt."""
-        if self._closed:
-            return
-        if self._keeper is None or self._keeper.done():
-            self._keeper = self._context.loop.create_task(
-                self._keep(), name=f"aisys link to {self.address.host}"
-            )
-
-    def readdress(self, address: Address) -> None:
-        """The host listens elsewhere now."""
-        self.address = address
-        self.fail(AisysError(f"{address.host} has a new address"), "moved")
-        self._wake.set()
-
-    @property
-    def _wanted(self) -> bool:
-        return not self._closed and (self.pinned or bool(self._waiting))
-
-    async def _keep(self) -> None:
-        limits = self._context.limits
-        pause_s = limits.reconnect_s
-        # A link that breaks as soon as it is up must not be made again and again without a pause.
-        await self._pause(
-            self._early_losses and min(pause_s * 2**self._early_losses, limits.reconnect_max_s)
-        )
-        while self._wanted and not self._ready:
-            self._state = "connecting"
-            try:
-                await self._attempt(limits.connect_timeout_s)
-            except (OSError, TimeoutError, AisysError) as error:
-                pause_s = self._attempt_failed(error, pause_s)
-            self._settle()
-            if self._ready or not self._wanted:
-                break
-            if await self._pause(pause_s):
-                pause_s *= 2
-        if not self._ready:
-            self._state = "idle"
-
-    async def _pause(self, seconds: float) -> bool:
-        """Wait before the next attempt; False if something new, such as an address, cut it short."""
-        if seconds <= 0:
-            return False
-        self._state = "waiting"
-        self._wake.clear()
-        try:
-            # Jitter, so that a hundred clients of a restarted server do not come at once.
-            async with asyncio.timeout(seconds * random.uniform(0.5, 1.0)):  # noqa: S311 - no secret
-                await self._wake.wait()
-        except TimeoutError:
-            return True
-        return False
-
-    async def _attempt(self, timeout_s: float) -> None:
-        greeting = self._greeting = self._context.loop.create_future()
-        try:
-            async with asyncio.timeout(timeout_s):
-                channel = await self._dial(self.address, self)
-                self._channel = channel
-                self.send(HELLO, 0, self._context.hello.encode())
-                await greeting
-        except TimeoutError:
-            error = TimeoutError(f"no answer in {timeout_s:g} s")
-            self._drop_channel(error)
-            raise error from None
-        except BaseException as error:
-            self._drop_channel(
-                error if isinstance(error, Exception) else AisysError("connecting was given up")
-            )
-            raise
-        finally:
-            self._greeting = None
-
-    def _drop_channel(self, error: Exception) -> None:
-        channel = self._channel
-        if channel is not None:
-            channel.abort()
-            self.lost(error, "not_greeted")
-
-    def _attempt_failed(self, error: Exception, pause_s: float) -> float:
-        """Note why; return the pause before the next attempt, in seconds."""
-        limits = self._context.limits
-        self.last_error = str(error) or type(error).__name__
-        self._stats.reconnects.inc()
-        refused = isinstance(error, Refused) and error.reason == "unauthorised"
-        longest = limits.refused_reconnect_max_s if refused else limits.reconnect_max_s
-        if refused or isinstance(error, FrameError):
-            log.warning("link_refused", peer=self.address.host, error=self.last_error)
-            # Waiting would not help those who wait now: tell them why at once.
-            self._fail_waiting(f"{self.last_error}")
-        return min(pause_s, longest)
-
-    def _fail_waiting(self, why: str) -> None:
-        waiting = list(self._waiting)
-        for corr in waiting:
-            self._unwait(corr)
-            call = self._take(corr)
-            if call is not None and not call.done():
-                call.set_exception(
-                    Unreachable(f"{call.target}: no connection to {self.address.host}: {why}")
-                )
-
-    def _greeted(self, frame: Frame) -> None:
-        greeting = self._greeting
-        if greeting is None or greeting.done():
-            raise FrameError(f"{self.address.host} greeted at the wrong time")
-        if frame.kind == ERROR and frame.corr == 0:
-            self._on_error(frame)
-            return
-        if frame.kind != HELLO:
-            raise FrameError(f"{self.address.host} began with a frame of kind {frame.kind}")
-        hello = Hello.decode(frame.body, self.address.host)
-        channel = self._channel
-        machine = channel.peer_machine if channel is not None else None
-        if (hello.host, hello.machine) != (self.address.host, self.address.machine) or (
-            machine is not None and machine != hello.machine
-        ):
-            raise FrameError(
-                f"{self.address.host} on {self.address.machine} was called, "
-                f"{hello.host} on {hello.machine} answered: check the addresses in the configuration"
-            )
-        self.max_body_bytes = (
-            min(self._context.limits.max_frame_bytes, hello.max_frame_bytes) - 2048
-        )
-        self._become_ready()
-        greeting.set_result(None)
-
-    def _become_ready(self) -> None:
-        self._ready = True
-        self._ready_at = self._now()
-        self._open = not self._blocked
-        self._state = "ready"
-        self.last_error = ""
-        self._stats.links.labels("out").inc()
-        subscriber = self._context.subscriber
-        if self.pinned:
-            self.send(
-                SUBSCRIBE,
-                subscriber.version,
-                json.dumps({"patterns": subscriber.patterns, "replace": True}),
-            )
-        now = self._now()
-        waiting = list(self._waiting.values())
-        self._waiting.clear()
-        self._waiting_bytes = 0
-        for item in waiting:
-            if not item.call.done():
-                self._send_call(item, now)
 
     def pin(self) -> None:
         """Keep this link up, and carry events on it."""
@@ -584,75 +401,49 @@ class ClientLink(Link):
             subscriber = self._context.subscriber
             self.send_disinterest(subscriber.patterns, subscriber.version)
 
-    def _settle(self) -> None:
-        if not self._settled.done():
-            self._settled.set_result(None)
+    # --- the connection
 
-    def paused(self) -> None:
-        """The peer does not read: refuse calls."""
-        super().paused()
-        self._open = False
+    def _is_wanted(self) -> bool:
+        return self.pinned or bool(self._waiting)
 
-    def resumed(self) -> None:
-        """The peer reads again."""
-        super().resumed()
-        self._open = self._ready
+    def _open_calls(self) -> int:
+        return len(self._calls)
+
+    def _on_ready(self) -> None:
+        subscriber = self._context.subscriber
+        if self.pinned:
+            interest = {"patterns": subscriber.patterns, "replace": True}
+            self.send(SUBSCRIBE, subscriber.version, json.dumps(interest))
+        now = self._now()
+        waiting = list(self._waiting.values())
+        self._waiting.clear()
+        self._waiting_bytes = 0
+        for item in waiting:
+            if not item.call.done():
+                self._send_call(item, now)
+
+    def _on_refused(self, why: str) -> None:
+        for corr in list(self._waiting):
+            self._unwait(corr)
+            call = self._take(corr)
+            if call is not None and not call.done():
+                call.set_exception(
+                    Unreachable(f"{call.target}: no connection to {self.address.host}: {why}")
+                )
 
     def _on_lost(self, error: Exception) -> None:
-        was_ready = self._ready
-        self._ready = self._open = False
-        self._state = "idle"
         self._confirmed = 0
         self._settle_confirmations(everything=True)
-        greeting = self._greeting
-        if greeting is not None and not greeting.done():
-            greeting.set_exception(
-                error if isinstance(error, AisysError | OSError) else AisysError(str(error))
-            )
-        if not was_ready:
-            return
-        self._early_losses = (
-            self._early_losses + 1 if self._now() - self._ready_at < STABLE_AFTER_S else 0
-        )
-        self._stats.links.labels("out").dec()
+        super()._on_lost(error)
+
+    def _on_ready_lost(self, error: Exception) -> None:
+        self._wheel.clear()
+        lost = f"the link to {self.address.host} was lost before the answer came: {error}"
         for call in self._calls.drain():
             if isinstance(call, Call | ReplyStream) and not call.done():
-                call.set_exception(
-                    Indefinite(
-                        f"{call.target}: the link to {self.address.host} was lost before the answer came: {error}"
-                    )
-                )
-        self._wheel.clear()
-        if self._wanted:
-            self.connect()
+                call.set_exception(Indefinite(f"{call.target}: {lost}"))
 
     async def close(self) -> None:
         """End the link; what was sent becomes indefinite, what was not becomes refused."""
-        if self._closed:
-            return
-        self._closed = True
-        self._fail_waiting("this process is shutting down")
-        self.fail(AisysError(f"{self._context.hello.host} closed the link"), "stopped")
-        self._wake.set()
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
-        self._settle()
+        await super().close()
         self._wheel.clear()
-        self._state = "closed"
-
-    def info(self) -> LinkInfo:
-        """This link as `Endpoint.links()` shows it."""
-        channel = self._channel
-        here = self.address.machine == self._context.hello.machine and self.address.unix_path
-        transport = channel.transport_name if channel is not None else "unix" if here else "tcp"
-        return LinkInfo(
-            self.address.host,
-            self.address.machine,
-            transport,
-            dialled=True,
-            state=self._state,
-            open_calls=len(self._calls),
-            buffered_bytes=self.buffered_bytes(),
-            last_error=self.last_error,
-        )

@@ -1,8 +1,8 @@
 """One timer for the deadlines of all calls of a link.
 
-A timer per call costs more than the call: 100,000 calls a second with 30 s to live would hold three million timer
-handles. Here a deadline is an integer in a bucket of 1/64 s; what was answered long before stays behind as that
-integer and is swept away when it outnumbers the living.
+A timer per call costs more than the call: 100,000 calls a second with 30 s to live would hold three
+million timer handles. Here a deadline is an integer in a bucket of 1/64 s; what was answered long
+before stays behind as that integer and is swept away when it outnumbers the living.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class DeadlineWheel:
         self.last = bucket
 
     def _sweep(self) -> None:
-        """Drop what was answered; the next sweep comes after as many new entries as have survived this one."""
+        """Drop what was answered; the next sweep waits for as many new entries as survived."""
         alive = self._alive
         entries = 0
         for tick, bucket in list(self._buckets.items()):
@@ -93,7 +93,8 @@ class DeadlineWheel:
             entries += len(bucket)
             if not bucket:
                 del self._buckets[tick]
-        # Without the empty ticks the heap would grow by 64 a second for as long as the longest deadline.
+        # Without the empty ticks the heap would grow by 64 a second for as long as the longest
+        # deadline.
         self._ticks = sorted(self._buckets)
         self._entries = entries
         self._sweep_at = 2 * entries + SWEEP_ABOVE

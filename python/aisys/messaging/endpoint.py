@@ -15,7 +15,7 @@ from aisys.messaging.client_link import ClientLink
 from aisys.messaging.frames import FLAG_IDEMPOTENT, FLAG_SAMPLED
 from aisys.messaging.hello import Hello
 from aisys.messaging.limits import Limits
-from aisys.messaging.link import Channel, LinkContext
+from aisys.messaging.link import Channel, Link, LinkContext
 from aisys.messaging.model import Address, Buffer, LinkInfo
 from aisys.messaging.publisher import Publisher
 from aisys.messaging.server_link import ServerLink
@@ -100,7 +100,8 @@ class Endpoint:
         """Take connections from processes of this user on this machine.
 
         Raises:
-            ConfigError: the path is too long, its folder is open to others, or a live process listens there.
+            ConfigError: the path is too long, its folder is open to others, or a live process
+                listens there.
         """
         listener = UnixListener(path)
         buffer_bytes = self._limits.write_buffer_bytes
@@ -168,9 +169,9 @@ class Endpoint:
             idempotent: whether the call may be repeated.
 
         Returns:
-            The future of the `Reply`; cancelling it cancels the request. It ends with `Refused` (nothing was executed),
-            `Unreachable` (nothing was sent), `DeadlineExceeded` or `Indefinite` (the outcome is unknown), or
-            the exception that the other side raised.
+            The future of the `Reply`; cancelling it cancels the request. It ends with `Refused`
+            (nothing was executed), `Unreachable` (nothing was sent), `DeadlineExceeded` or
+            `Indefinite` (the outcome is unknown), or the exception that the other side raised.
         """
         link = self._dialled.get(address.key)
         if link is None or link.address is not address:
@@ -210,14 +211,15 @@ class Endpoint:
     def _link(self, address: Address) -> ClientLink:
         link = self._dialled.get(address.key)
         if link is None:
-            link = self._dialled[address.key] = ClientLink(self._context, address, self._dial)
+            link = ClientLink(self._context, address, self._dial)
+            self._dialled[address.key] = link
         elif link.address != address:
             link.readdress(address)
         else:
             link.address = address
         return link
 
-    async def _dial(self, address: Address, link: ClientLink) -> Channel:
+    async def _dial(self, address: Address, link: Link) -> Channel:
         if address.machine == self.machine and address.unix_path is not None:
             limits = self._limits
             return await connect_unix(
@@ -236,12 +238,14 @@ class Endpoint:
     ) -> Subscription:
         """Receive the events whose topic fits `pattern`.
 
-        When this returns, every peer of `set_peers` that is connected has confirmed: what it publishes from now
-        on is delivered or reported as a gap. Peers that connect later are asked then.
+        When this returns, every peer of `set_peers` that is connected has confirmed: what it
+        publishes from now on is delivered or reported as a gap. Peers that connect later are asked
+        then.
 
         Args:
             pattern: a topic, with `*` for one word and `**` for any number of words.
-            handler: called for each event; if it returns an awaitable, the next event waits for that.
+            handler: called for each event; if it returns an awaitable, the next event waits for
+                that.
             on_gap: told of events that were lost.
 
         Raises:
@@ -275,7 +279,7 @@ class Endpoint:
         return sent + self._subscriber.deliver_local(topic, body, attachments, self.host)
 
     def set_peers(self, addresses: Iterable[Address]) -> None:
-        """Name the hosts whose events are wanted: a link to each is kept up, and interest is sent to it."""
+        """Name the hosts whose events are wanted; a link to each of them is kept up."""
         wanted = {
             address.key: address
             for address in addresses
@@ -293,7 +297,8 @@ class Endpoint:
 
     def links(self) -> list[LinkInfo]:
         """Every link, those this process dialled first."""
-        return [link.info() for link in (*self._dialled.values(), *self._accepted)]
+        links: list[ClientLink | ServerLink] = [*self._dialled.values(), *self._accepted]
+        return [link.info() for link in links]
 
     def _beat(self) -> None:
         interval_s = self._limits.heartbeat_s / 2
@@ -305,7 +310,8 @@ class Endpoint:
         self._beats += 1
         misses = 2 * self._limits.heartbeat_misses - 1
         sends = self._beats % 2 == 0
-        for link in (*self._dialled.values(), *self._accepted):
+        links: list[Link] = [*self._dialled.values(), *self._accepted]
+        for link in links:
             if stood_still:
                 # A frozen or blocked process has heard nobody: that says nothing about the others.
                 link.woke_up()
@@ -328,7 +334,8 @@ class Endpoint:
         for listener in self._listeners:
             await listener.close()
         limit = self._context.now() + grace_s
-        while self._context.now() < limit and any(
+        # Polled, because an event for this one moment would cost something with every reply.
+        while self._context.now() < limit and any(  # noqa: ASYNC110
             link.open_requests or link.buffered_bytes() for link in self._accepted
         ):
             await asyncio.sleep(CLOSE_POLL_S)

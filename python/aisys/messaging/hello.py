@@ -14,7 +14,7 @@ MAX_HELLO_BYTES = 4096
 MAX_NAME_CHARS = 256
 
 
-class VersionMismatch(FrameError):
+class VersionMismatch(FrameError):  # noqa: N818 - as the other errors of aisys
     """The peer speaks another version of the protocol."""
 
     code = "version_mismatch"
@@ -63,22 +63,18 @@ class Hello:
             raise FrameError(f"{peer} sent a greeting of {len(body)} bytes")
         if body[0] != PROTOCOL_VERSION:
             raise VersionMismatch(
-                f"{peer} speaks protocol version {body[0]}, this process speaks {PROTOCOL_VERSION}: "
+                f"{peer} speaks protocol version {body[0]}, this process {PROTOCOL_VERSION}: "
                 "install the same version of aisys on both"
             )
         try:
             document = json.loads(body[1:])
-            hello = cls(
-                document["host"],
-                document["machine"],
-                document["instance"],
-                document["max_frame_bytes"],
-            )
+            names = [document[name] for name in ("host", "machine", "instance")]
+            limit = document["max_frame_bytes"]
         except (ValueError, KeyError, TypeError) as error:
             raise FrameError(f"{peer} sent a greeting that cannot be read: {error}") from error
-        names = (hello.host, hello.machine, hello.instance)
         if not all(isinstance(name, str) and 0 < len(name) <= MAX_NAME_CHARS for name in names):
             raise FrameError(f"{peer} sent a greeting without proper names")
-        if not isinstance(hello.max_frame_bytes, int) or hello.max_frame_bytes < MAX_HELLO_BYTES:
+        host, machine, instance = names
+        if type(limit) is not int or limit < MAX_HELLO_BYTES:
             raise FrameError(f"{peer} sent a greeting with an impossible frame limit")
-        return hello
+        return cls(host, machine, instance, limit)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -9,11 +11,12 @@ from pathlib import Path
 
 from aisys.errors import ConfigError, Problem
 
-__all__ = ["KeyRing"]
+__all__ = ["KeyRing", "add_public_key"]
 
 PUBLIC = ".public"
 SECRET = ".secret"  # noqa: S105 - a file name ending
 KEY_CHARS = 40
+KEY_REMEDY = "run: aisys keys init"
 MAX_FILE_BYTES = 256
 # The characters of Z85, RFC 32 of ZeroMQ.
 Z85 = frozenset(
@@ -24,7 +27,8 @@ Z85 = frozenset(
 class KeyRing:
     """This machine's secret key and the public keys of all machines that may connect.
 
-    A public key file in the folder admits its machine; removing the file revokes it, which `refresh` notices.
+    A public key file in the folder admits its machine; removing the file revokes it, which
+    `refresh` notices.
 
     Attributes:
         machine: the machine this ring belongs to.
@@ -49,22 +53,23 @@ class KeyRing:
         Raises:
             ConfigError: the machine has a key already, or the folder is open to others.
         """
-        from zmq import curve_keypair
+        from aisys.messaging.zmq_socket import new_key_pair
 
         _check_name(directory, machine)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         _check_folder(directory)
-        public, secret = (key.decode() for key in curve_keypair())
-        try:
-            _write(directory / f"{machine}{SECRET}", secret, 0o600)
-        except FileExistsError:
-            raise _problem(
-                directory / f"{machine}{SECRET}",
-                f"{machine} has a key already",
-                "remove both of its files first if it is to be replaced",
-            ) from None
-        (directory / f"{machine}{PUBLIC}").unlink(missing_ok=True)
-        _write(directory / f"{machine}{PUBLIC}", public, 0o644)
+        public, secret = new_key_pair()
+        with _locked(directory):
+            path = directory / f"{machine}{SECRET}"
+            if path.exists():
+                raise _problem(
+                    path,
+                    f"{machine} has a key already",
+                    "remove both of its files first if it is to be replaced",
+                )
+            # The secret comes last: whoever sees it finds the public key too.
+            _write(directory / f"{machine}{PUBLIC}", public, 0o644)
+            _write(path, secret, 0o600)
         return cls.load(directory, machine)
 
     @classmethod
@@ -72,7 +77,8 @@ class KeyRing:
         """Read the keys.
 
         Raises:
-            ConfigError: a file is missing, malformed, or readable by others; it names the command to run.
+            ConfigError: a file is missing, malformed, or readable by others; it names the command
+                to run.
         """
         _check_name(directory, machine)
         _check_folder(directory)
@@ -83,7 +89,9 @@ class KeyRing:
         ring._set(_read_publics(directory))
         if machine not in ring._publics:
             raise _problem(
-                directory / f"{machine}{PUBLIC}", "is missing", f"run: aisys keys create {machine}"
+                directory / f"{machine}{PUBLIC}",
+                "is missing",
+                f"run: aisys keys init --machine {machine}",
             )
         return ring
 
@@ -118,7 +126,8 @@ class KeyRing:
         """Look for added and removed public keys; cheap when nothing changed.
 
         Returns:
-            Whether the keys have changed. A folder that cannot be read, or a malformed file in it, admits nobody.
+            Whether the keys have changed. A folder that cannot be read, or a malformed file in it,
+            admits nobody.
         """
         state = self._state()
         if state == self._seen:
@@ -167,26 +176,52 @@ def _read_key(path: Path) -> str:
         with path.open("rb") as file:
             text = file.read(MAX_FILE_BYTES).decode("ascii").strip()
     except OSError as error:
-        raise _problem(
-            path, f"cannot be read: {error.strerror}", "run: aisys keys create"
-        ) from error
+        raise _problem(path, f"cannot be read: {error.strerror}", KEY_REMEDY) from error
     except UnicodeDecodeError as error:
-        raise _problem(path, "is not a key", "run: aisys keys create") from error
+        raise _problem(path, "is not a key", KEY_REMEDY) from error
     if len(text) != KEY_CHARS or not Z85.issuperset(text):
-        raise _problem(
-            path, f"is not a key of {KEY_CHARS} Z85 characters", "run: aisys keys create"
-        )
+        raise _problem(path, f"is not a key of {KEY_CHARS} Z85 characters", KEY_REMEDY)
     return text
 
 
+def add_public_key(directory: Path, machine: str, key: str) -> None:
+    """Admit another machine: write its public key into the folder.
+
+    Raises:
+        ConfigError: that is not a key, another machine has it, or the folder is open to others.
+    """
+    _check_name(directory, machine)
+    path = directory / f"{machine}{PUBLIC}"
+    if len(key) != KEY_CHARS or not Z85.issuperset(key):
+        raise _problem(path, f"{key!r} is not a key of {KEY_CHARS} Z85 characters", KEY_REMEDY)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _check_folder(directory)
+    with _locked(directory):
+        others = {name for name, known in _read_publics(directory).items() if known == key}
+        if others - {machine}:
+            raise _problem(path, f"{min(others)} has this key", "make a key for each machine")
+        _write(path, key, 0o644)
+
+
+@contextlib.contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """One process at a time changes the folder."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    with os.fdopen(os.open(directory / ".lock", flags, 0o600), "r+b") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _write(path: Path, key: str, mode: int) -> None:
-    descriptor = os.open(
-        path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode
-    )
-    with os.fdopen(descriptor, "w") as file:
+    """Put a key file in place at once, so that nobody reads half of one."""
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(temporary, flags, mode), "w") as file:
         file.write(key + "\n")
         file.flush()
         os.fsync(file.fileno())
+    temporary.replace(path)
 
 
 def _check_name(directory: Path, machine: str) -> None:
@@ -198,9 +233,7 @@ def _check_folder(directory: Path) -> None:
     try:
         facts = directory.lstat()
     except FileNotFoundError:
-        raise _problem(
-            directory, "the folder of keys does not exist", "run: aisys keys create"
-        ) from None
+        raise _problem(directory, "the folder of keys does not exist", KEY_REMEDY) from None
     if not stat.S_ISDIR(facts.st_mode):
         raise _problem(directory, "is not a folder", "")
     if facts.st_uid != os.getuid():
@@ -216,7 +249,7 @@ def _check_secret_file(path: Path) -> None:
         facts = path.lstat()
     except FileNotFoundError:
         raise _problem(
-            path, "is missing", f"run: aisys keys create {path.name.removesuffix(SECRET)}"
+            path, "is missing", f"run: aisys keys init --machine {path.name.removesuffix(SECRET)}"
         ) from None
     if not stat.S_ISREG(facts.st_mode):
         raise _problem(path, "is not a plain file", "")

@@ -14,8 +14,9 @@ class Limits:
     """The bounds of an `Endpoint`; each has a policy when it is reached and a counter.
 
     Attributes:
-        max_frame_bytes: the largest frame sent or taken, header and attachments included. A larger request is
-            refused with `too_large`, a larger result fails its call, a larger frame on a socket ends the link.
+        max_frame_bytes: the largest frame sent or taken, header and attachments included. A larger
+            request is refused with `too_large`, a larger result fails its call, a larger frame on a
+            socket ends the link.
         max_targets: distinct method names and topics that one link direction may define.
         write_buffer_bytes: bytes waiting to leave on one link; above it new calls are refused with
             `overloaded` and events to that peer are dropped and reported to it as a gap.
@@ -27,11 +28,13 @@ class Limits:
         max_links: accepted links; more are closed at once.
         max_patterns: subscription patterns of one peer.
         stream_window: stream items sent ahead of the consumer.
-        subscription_events: events buffered for one subscription; the oldest goes first, reported as a gap.
+        subscription_events: events buffered for one subscription; the oldest goes first, reported
+            as a gap.
         subscription_bytes: bytes of those events.
         heartbeat_s: time between application heartbeats, in seconds.
         heartbeat_misses: silent heartbeats after which a peer counts as dead.
-        stall_timeout_s: a peer that takes nothing from a full write buffer for this long is cut off.
+        stall_timeout_s: a peer that takes nothing from a full write buffer for this long is cut
+            off.
         connect_timeout_s: time for one attempt to connect, handshake and greeting included.
         reconnect_s: first pause between attempts to connect, doubled each time, with jitter.
         reconnect_max_s: the longest such pause.

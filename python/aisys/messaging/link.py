@@ -1,8 +1,9 @@
-"""What both ends of a link have in common: frames out in one batch a turn, frames in by the batch."""
+"""What both ends of a link have in common: frames leave and arrive by the batch."""
 
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -90,7 +91,7 @@ class LinkContext:
     draining: bool = False
 
 
-class Link:
+class Link(ABC):
     """One direction of frames out, one in, over a channel that may come and go."""
 
     __slots__ = (
@@ -198,7 +199,8 @@ class Link:
         stats = self._stats
         stats.frames_in.inc(len(frames))
         stats.bytes_in.inc(len(data))
-        # Replies made while the batch is handled leave with its end, without another turn of the loop.
+        # Replies made while the batch is handled leave with its end, without another turn of the
+        # loop.
         scheduled = self._flush_scheduled
         self._flush_scheduled = True
         try:
@@ -210,8 +212,9 @@ class Link:
         if self._pending:
             self._flush()
 
+    @abstractmethod
     def _on_frames(self, frames: list[Frame]) -> None:
-        raise TypeError(f"{type(self).__name__} takes no frames")
+        """Handle a batch."""
 
     # --- flow control, called by the channel
 
@@ -228,7 +231,7 @@ class Link:
     # --- liveness
 
     def beat(self, sends: bool, misses: int) -> None:
-        """Half a heartbeat has passed: see whether the peer lives; `sends` is true every other time.
+        """Half a heartbeat has passed: see whether the peer lives.
 
         Args:
             sends: whether a heartbeat is due.
@@ -293,5 +296,6 @@ class Link:
         self._reset()
         self._on_lost(error)
 
+    @abstractmethod
     def _on_lost(self, error: Exception) -> None:
-        raise TypeError(f"{type(self).__name__} cannot lose its channel")
+        """The channel is gone."""

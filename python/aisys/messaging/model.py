@@ -30,7 +30,8 @@ class Address:
     key: str = field(init=False, repr=False, compare=False, default="")
 
     def __post_init__(self) -> None:
-        # Links are found by one string, whose hash is computed once, instead of by five fields for each call.
+        # Links are found by one string, whose hash is computed once, instead of by five fields for
+        # each call.
         object.__setattr__(self, "key", f"{self.machine} {self.host}")
 
 

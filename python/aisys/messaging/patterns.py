@@ -1,4 +1,4 @@
-"""Topics and patterns: `speech.final`, `speech.*` (one word), `speech.**` (any number of words, also none)."""
+"""Topics and patterns: `speech.final`, `speech.*` (one word), `speech.**` (any number of words)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def check_pattern(pattern: str) -> None:
     """See that `pattern` can be subscribed to.
 
     Raises:
-        ValueError: it is empty, too long, or has an empty word or a wildcard that is only part of a word.
+        ValueError: it is empty, too long, or has an empty word or a wildcard that is only part of a
+            word.
     """
     words = _check(pattern, "pattern")
     for word in words:
@@ -49,7 +50,7 @@ def _check(text: str, what: str) -> list[str]:
 
 
 def matches(pattern: Sequence[str], words: Sequence[str]) -> bool:
-    """Whether the words of a topic fit the words of a pattern; time is the product of their lengths."""
+    """Whether the words of a topic fit those of a pattern, in the product of their lengths."""
     # reached[i]: the words so far fit the first i words of the pattern.
     reached = [True] + [False] * len(pattern)
     for index, part in enumerate(pattern):

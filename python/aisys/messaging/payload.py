@@ -1,7 +1,8 @@
 """Values with binary parts: the parts travel as attachments beside the JSON, never as text in it.
 
-Without attachments the body is the plain JSON of the value. With them it is an object: `value` with null where a
-part was, and `at`, one `[path, kind]` or `["path", "ndarray", dtype, shape]` for each attachment in order.
+Without attachments the body is the plain JSON of the value. With them it is an object: `value` with
+null where a part was, and `at`, one `[path, kind]` or `["path", "ndarray", dtype, shape]` for each
+attachment in order.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class _HasParts(Exception):  # noqa: N818 - a signal between two functions of th
 
 
 def pack(value: object) -> tuple[bytes, list[Buffer]]:
-    """Encode a value of JSON types, bytes, memoryviews and numpy arrays, nested in lists, tuples and dicts.
+    """Encode a value of JSON types, buffers and numpy arrays, nested in lists, tuples and dicts.
 
     Returns:
         The body, and the buffers to attach; the buffers of large values are views, not copies.
@@ -38,8 +39,7 @@ def pack(value: object) -> tuple[bytes, list[Buffer]]:
         JSONEncodeError: something in it has no place in JSON and is not a buffer.
         ValueError: it is nested too deeply or has too many parts.
     """
-    kind = type(value)
-    if kind is not bytes and kind is not memoryview and not _is_array(value):
+    if not _has_array(value):
         try:
             # The native encoder finds out in passing whether there are parts at all.
             return json.dumps(value, default=_part_found), []
@@ -61,6 +61,24 @@ def _is_array(value: object) -> bool:
     # numpy is optional and slow to import: nobody can have made an array without it.
     numpy = sys.modules.get("numpy")
     return numpy is not None and isinstance(value, numpy.ndarray)
+
+
+def _has_array(value: object) -> bool:
+    # JSON would write an array as a list of numbers, a hundred times slower than its bytes.
+    if "numpy" not in sys.modules:
+        return False
+    level: list[Any] = [value]
+    while level:
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                below.extend(item.values())
+            elif isinstance(item, list | tuple):
+                below.extend(item)
+            elif _is_array(item):
+                return True
+        level = below
+    return False
 
 
 def _take_parts(value: Any, path: list[Any], buffers: list[Buffer], at: list[list[Any]]) -> Any:
@@ -112,7 +130,7 @@ def unpack(body: Buffer, attachments: Sequence[memoryview]) -> Any:
         raise FrameError(f"{len(attachments)} attachments for {len(at)} places")
     root: list[Any] = [document.get("value")]
     for place, buffer in zip(at, attachments, strict=True):
-        if not isinstance(place, list) or len(place) < 2 or not isinstance(place[0], list):  # noqa: PLR2004
+        if not isinstance(place, list) or len(place) < 2 or not isinstance(place[0], list):
             raise FrameError("an attachment whose place cannot be read")
         _put(root, place[0], _part(place, buffer))
     return root[0]
@@ -142,7 +160,7 @@ def _part(place: list[Any], buffer: memoryview) -> object:
         return bytes(buffer)
     if kind == "memoryview":
         return buffer
-    if kind == "ndarray" and len(place) == 4:  # noqa: PLR2004
+    if kind == "ndarray" and len(place) == 4:
         return _array(place[2], place[3], buffer)
     raise FrameError(f"an attachment of unknown kind {kind!r}")
 
@@ -153,15 +171,15 @@ def _array(dtype_text: object, shape: object, buffer: memoryview) -> object:
     if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
         raise FrameError("an array without a proper shape")
     try:
-        import numpy
+        import numpy as np
     except ImportError:
         raise FrameError("an array arrived and numpy is not installed: pip install numpy") from None
     try:
-        dtype = numpy.dtype(dtype_text)
+        dtype = np.dtype(dtype_text)
     except TypeError as error:
         raise FrameError(f"an array of dtype {dtype_text!r} is not accepted") from error
     if math.prod(shape) * dtype.itemsize != buffer.nbytes:
         raise FrameError(
             f"an array of shape {shape} and dtype {dtype_text} does not have {buffer.nbytes} bytes"
         )
-    return numpy.frombuffer(buffer, dtype=dtype).reshape(shape)
+    return np.frombuffer(buffer, dtype=dtype).reshape(shape)

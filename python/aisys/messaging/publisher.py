@@ -1,8 +1,9 @@
 """The sending side of publish/subscribe: who wants which topic, and how many events each was due.
 
-Each subscribing process has its own sequence of the events that match its patterns. An event that cannot leave (the
-peer does not read, the link is down) uses up its number all the same, so the subscriber learns of the loss from
-the next number, from the beacon in the heartbeat, or from the confirmation after a reconnect.
+Each subscribing process has its own sequence of the events that match its patterns. An event that
+cannot leave (the peer does not read, the link is down) uses up its number all the same, so the
+subscriber learns of the loss from the next number, from the beacon in the heartbeat, or from the
+confirmation after a reconnect.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class Publisher:
         return audience
 
     def detach(self, audience: Audience, link: ServerLink) -> None:
-        """`link` is gone: go on counting for a while, so that a reconnect can tell what was missed."""
+        """`link` is gone: count on for a while, so that a reconnect can tell what was missed."""
         if audience.link is not link:
             return
         audience.link = None

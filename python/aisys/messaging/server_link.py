@@ -12,7 +12,6 @@ from aisys.messaging.hello import Hello, VersionMismatch
 from aisys.messaging.incoming import Incoming
 from aisys.messaging.link import Channel, Link, LinkContext
 from aisys.messaging.model import Buffer, LinkInfo, Peer
-from aisys.messaging.wire_errors import encode_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +33,8 @@ UNSUBSCRIBE = int(Kind.UNSUBSCRIBE)
 
 CREDIT_BYTES = 4
 MAX_SUBSCRIBE_BYTES = 1024 * 1024
-# A peer that does not read its replies is cut off when this many times the write buffer has piled up.
+# A peer that does not read its replies is cut off when this many times the write buffer has piled
+# up.
 HARD_BUFFER_FACTOR = 2
 
 log = get_logger("aisys.messaging")
@@ -121,9 +121,9 @@ class ServerLink(Link):
                 return
         try:
             context.service.on_requests(requests)
-        except Exception as error:  # noqa: BLE001 - a service's bug must end its requests, not the link
+        except Exception as error:
             self._stats.handler_errors.inc()
-            log.error("service_raised", peer=self.peer.host, error=repr(error), exc_info=error)
+            log.exception("service_raised", peer=self.peer.host, error=repr(error))
             for request in requests:
                 if not request.finished:
                     request.fail(error)
@@ -171,11 +171,8 @@ class ServerLink(Link):
         if machine is not None and hello.machine != machine:
             self._stats.refused_peers.labels("wrong_machine").inc()
             log.warning("peer_refused", claimed=hello.machine, proven=machine)
-            error = Refused(
-                f"the greeting says machine {hello.machine!r}, the connection belongs to {machine!r}",
-                reason="unauthorised",
-            )
-            self.fail(error, "unauthorised")
+            problem = f"the greeting says machine {hello.machine!r}, the key {machine!r}"
+            self.fail(Refused(problem, reason="unauthorised"), "unauthorised")
             return
         self.peer = Peer(hello.host, hello.machine, channel.peer_key)
         self.max_body_bytes = min(self.max_body_bytes, hello.max_frame_bytes - 2048)
@@ -246,9 +243,9 @@ class ServerLink(Link):
         request.wake()
         try:
             self._context.service.on_cancel(request)
-        except Exception as error:  # noqa: BLE001 - as in _deliver
+        except Exception as error:
             self._stats.handler_errors.inc()
-            log.error("service_raised", peer=self.peer.host, error=repr(error), exc_info=error)
+            log.exception("service_raised", peer=self.peer.host, error=repr(error))
 
     def _end(self, error: Exception, reason: str) -> None:
         if self._channel is not None:
@@ -261,7 +258,7 @@ class ServerLink(Link):
             Refused(f"{self._context.hello.host} has stopped", reason="shutting_down"), "stopped"
         )
 
-    def _on_lost(self, error: Exception) -> None:
+    def _on_lost(self, error: Exception) -> None:  # noqa: ARG002 - the client's side needs it
         if self._greeted:
             self._stats.links.labels("in").dec()
         if self._audience is not None:

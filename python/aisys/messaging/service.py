@@ -16,4 +16,4 @@ class Service(Protocol):
         """Answer each request, now or later, by `reply`, `fail`, or `send_item` and `end`."""
 
     def on_cancel(self, request: Incoming) -> None:
-        """The caller has gone or has lost interest: stop working on `request`; it needs no answer."""
+        """The caller has gone or lost interest: stop working on `request`, it needs no answer."""

@@ -16,9 +16,10 @@ __all__ = ["ReplyStream"]
 
 
 class ReplyStream:
-    """An asynchronous iterator over the items of one call; the producer is at most one window ahead.
+    """An asynchronous iterator over the items of one call.
 
-    Leaving the iteration early needs `aclose` (or `async with`), which stops the producer; so does the deadline.
+    The producer is at most one window ahead of the consumer. Leaving the iteration early needs
+    `aclose` (or `async with`), which stops the producer; so does the deadline.
 
     Attributes:
         target: what was called.
@@ -79,7 +80,8 @@ class ReplyStream:
                 self._waiter = None
         item = self._items.popleft()
         self._taken += 1
-        # Half a window at a time: one credit frame for sixteen items, and the producer never runs dry.
+        # Half a window at a time: one credit frame for sixteen items, and the producer never runs
+        # dry.
         if self._taken * 2 >= self._window and not self._ended:
             self._link.grant(self.corr, self._taken)
             self._taken = 0

@@ -1,4 +1,4 @@
-"""The receiving side of publish/subscribe: interest of this process as a whole, and the distribution inside it."""
+"""The receiving side of publish/subscribe: one interest for the process, handed out inside it."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class Position:
 class Subscriber:
     """The subscriptions of an endpoint.
 
-    Each pattern is asked for once per link, however many local subscriptions share it, and each event arrives
-    once and is handed to every subscription that it fits.
+    Each pattern is asked for once per link, however many local subscriptions share it, and each
+    event arrives once and is handed to every subscription that it fits.
     """
 
     __slots__ = (
@@ -143,7 +143,7 @@ class Subscriber:
                 subscription.put(event)
 
     def on_beacon(self, position: Position, seq: int) -> None:
-        """The publisher says how many events were due so far: the end of the sequence may be missing."""
+        """The publisher says how many events were due so far: the last ones may be missing."""
         if position.epoch and seq > position.seq:
             self._missed(position, seq)
 
@@ -174,7 +174,8 @@ class Subscriber:
         self._report(gap)
 
     def _report(self, gap: Gap) -> None:
-        # Which subscription the lost events would have reached cannot be known here: all hear of it.
+        # Which subscription the lost events would have reached cannot be known here: all hear of
+        # it.
         for subscription in self._subscriptions:
             subscription.put(gap)
 

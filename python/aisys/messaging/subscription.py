@@ -29,8 +29,9 @@ log = get_logger("aisys.messaging")
 class Subscription:
     """A handler's place in the queue of events; made by `Endpoint.subscribe`.
 
-    The handler runs from the buffer, never from the link: while an asynchronous handler is busy, events
-    wait, the oldest are dropped when the buffer is full, and the loss is reported to `on_gap` in its place.
+    The handler runs from the buffer, never from the link: while an asynchronous handler is busy,
+    events wait, the oldest are dropped when the buffer is full, and the loss is reported to
+    `on_gap` in its place.
 
     Attributes:
         pattern: what was subscribed to.
@@ -166,8 +167,9 @@ class Subscription:
                 self._loop.call_soon(self._drain)
 
     def _failed(self, item: Event, error: Exception) -> None:
+        """Note an exception that is being handled."""
         self._stats.handler_errors.inc()
-        log.error("event_handler_raised", topic=item.topic, error=repr(error), exc_info=error)
+        log.exception("event_handler_raised", topic=item.topic, error=repr(error))  # noqa: LOG004
 
     def _report_lost(self) -> None:
         if self._lost:
@@ -181,8 +183,6 @@ class Subscription:
             return
         try:
             self._on_gap(gap)
-        except Exception as error:  # noqa: BLE001 - as in _drain
+        except Exception as error:
             self._stats.handler_errors.inc()
-            log.error(
-                "gap_handler_raised", publisher=gap.publisher, error=repr(error), exc_info=error
-            )
+            log.exception("gap_handler_raised", publisher=gap.publisher, error=repr(error))

@@ -20,7 +20,6 @@ from aisys.messaging.link import Link
 from aisys.messaging.stats import LinkStats
 
 if TYPE_CHECKING:
-    from aisys.messaging.client_link import ClientLink
     from aisys.messaging.server_link import ServerLink
 
 __all__ = ["UnixChannel", "UnixListener", "connect_unix"]
@@ -48,7 +47,7 @@ class UnixChannel(asyncio.Protocol):
         buffer_bytes: int,
         stats: LinkStats,
         accept: Callable[[UnixChannel], ServerLink | None] | None = None,
-        link: ClientLink | None = None,
+        link: Link | None = None,
     ) -> None:
         self._machine = machine
         self._buffer_bytes = buffer_bytes
@@ -170,7 +169,7 @@ def _peer_uid(transport: asyncio.Transport) -> int:
 
 
 async def connect_unix(
-    path: str, link: ClientLink, machine: str, buffer_bytes: int, stats: LinkStats
+    path: str, link: Link, machine: str, buffer_bytes: int, stats: LinkStats
 ) -> UnixChannel:
     """Connect to a host's socket.
 
@@ -201,7 +200,8 @@ class UnixListener:
         """Listen.
 
         Raises:
-            ConfigError: the path is too long, its folder is open to others, or a live process listens there.
+            ConfigError: the path is too long, its folder is open to others, or a live process
+                listens there.
         """
         _check_path(self._path)
         _private_folder(self._path.parent)
@@ -230,7 +230,8 @@ class UnixListener:
         self._release()
 
     def _release(self) -> None:
-        # The lock file stays: removing it would let two processes hold locks on two files of one name.
+        # The lock file stays: removing it would let two processes hold locks on two files of one
+        # name.
         lock, self._lock = self._lock, None
         if lock is not None:
             lock.close()

@@ -1,7 +1,8 @@
 """Errors on the wire: JSON with the code, the typed fields and the traceback of the other side.
 
-Classes are looked up among those that this process imported (the catalogue of `aisys.errors` and a fixed list of
-built-in exceptions). Nothing is imported, unpickled or evaluated because a message names it.
+Classes are looked up among those that this process imported (the catalogue of `aisys.errors` and a
+fixed list of built-in exceptions). Nothing is imported, unpickled or evaluated because a message
+names it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ MAX_MESSAGE_CHARS = 4096
 MAX_TRACEBACK_CHARS = 16_384
 MAX_FIELDS_BYTES = 65_536
 
-# Exceptions that one message text can rebuild. OSError and UnicodeError carry more than that and are left out.
+# Exceptions that one message text can rebuild. OSError and UnicodeError carry more than that and
+# are left out.
 _BUILTINS: dict[str, type[Exception]] = {
     cls.__name__: cls
     for cls in (
@@ -78,8 +80,8 @@ def decode_error(body: bytes, origin: str) -> Exception:
         origin: the host it came from, for the note.
 
     Returns:
-        An instance of the same class where this process knows it, else a `RemoteError`; with the remote
-        traceback as a note.
+        An instance of the same class where this process knows it, else a `RemoteError`; with the
+        remote traceback as a note.
     """
     try:
         document = json.loads(body)

@@ -1,6 +1,7 @@
-"""Who is there: a lease per agent, renewed by heartbeats, judged by this process's own monotonic clock.
+"""Who is there: a lease per agent, renewed by heartbeats, judged by the own clock.
 
-Pure and deterministic: nothing here sleeps or sends. The owner calls `expire` once a beat and passes the changes on.
+Pure and deterministic: nothing here sleeps or sends. The owner calls `expire` once a beat and
+passes the changes on.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ GUARD_MIN_ENTRIES = 3
 class LeaseState(enum.StrEnum):
     """What is known of a registered agent.
 
-    `UNKNOWN` means that its silence may be this side's own fault: the registry was cut off or frozen.
+    `UNKNOWN` means that its silence may be this side's own fault: the registry was cut off or
+    frozen.
     """
 
     UP = "up"
@@ -37,7 +39,7 @@ class LeaseState(enum.StrEnum):
 
 
 class StaleLease(Refused):
-    """A renewal for an instance that is not, or no longer, the registered one: register anew, or stop."""
+    """A renewal for an instance that is not the registered one: register anew, or stop."""
 
     code: ClassVar[str] = "stale_lease"
 
@@ -50,7 +52,8 @@ class Lease:
     """One registered agent.
 
     Attributes:
-        owner: the key that the name is bound to; None for agents of this machine's own unix sockets.
+        owner: the key that the name is bound to; None for agents of this machine's own unix
+            sockets.
         epoch: grows with every new instance of any agent.
         seen: monotonic seconds of the last heartbeat.
         guarded_until: monotonic seconds before which silence is not held against it.
@@ -95,7 +98,8 @@ class LeaseTable:
     Args:
         clock: only its monotonic time is read.
         lease_s: silence after which an agent is down: three beats; after two it is suspect.
-        first_epoch: greater than any epoch given before, so that a restarted registry goes on counting.
+        first_epoch: greater than any epoch given before, so that a restarted registry goes on
+            counting.
     """
 
     def __init__(
@@ -170,7 +174,8 @@ class LeaseTable:
         """Take a heartbeat.
 
         Raises:
-            StaleLease: this instance is not registered: the registry was restarted, or another one took over.
+            StaleLease: this instance is not registered: the registry was restarted, or another one
+                took over.
         """
         lease = self._leases.get(agent)
         if lease is None:
@@ -204,9 +209,10 @@ class LeaseTable:
     def expire(self) -> list[Change]:
         """Judge everybody's silence; call it once a beat and push what it returns.
 
-        When more than half of the agents (and at least three) would go down within one beat, or when this process
-        itself was not running for more than two beats, the silence says more about this side than about them: they
-        become `UNKNOWN` and go down only after five more silent beats.
+        When more than half of the agents (and at least three) would go down within one beat, or
+        when this process itself was not running for more than two beats, the silence says more
+        about this side than about them: they become `UNKNOWN` and go down only after five more
+        silent beats.
         """
         now = self._clock.monotonic()
         frozen = now - self._last_tick > 2 * self._beat_s
@@ -233,7 +239,7 @@ class LeaseTable:
         return changes + self._suspect(now)
 
     def _guard_all(self, now: float) -> None:
-        """Give everybody time to be heard from again; who is silent already is not known to be down."""
+        """Give everybody time to be heard from again."""
         until = now + GUARD_BEATS * self._beat_s
         for agent, lease in self._leases.items():
             if lease.state is not LeaseState.DOWN:
@@ -262,9 +268,7 @@ class LeaseTable:
                 changes += self._enter(lease, LeaseState.UNKNOWN, lease.guarded_until)
         return changes
 
-    def _enter(
-        self, lease: Lease, state: LeaseState, guarded_until: float = 0.0
-    ) -> list[Change]:
+    def _enter(self, lease: Lease, state: LeaseState, guarded_until: float = 0.0) -> list[Change]:
         changed = replace(lease, state=state, guarded_until=guarded_until)
         self._leases[lease.agent] = changed
         return [Change(changed, lease.state)]

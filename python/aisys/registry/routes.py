@@ -32,7 +32,8 @@ class Route:
 class RouteTable:
     """Routes from the configuration, overlaid by what the registry pushes.
 
-    When the registry is gone, the last pushed routes stay; what was never pushed is routed by the configuration.
+    When the registry is gone, the last pushed routes stay; what was never pushed is routed by the
+    configuration.
 
     Args:
         static: the configured routes by agent.
@@ -63,7 +64,7 @@ class RouteTable:
         return news
 
     def forget(self, agent: str, epoch: int) -> bool:
-        """Drop a pushed route, unless a newer instance has taken its place; the configured one holds again."""
+        """Drop a pushed route unless a newer one replaced it; the configured one holds again."""
         known = self._pushed.get(agent)
         if known is None or known.epoch > epoch:
             return False

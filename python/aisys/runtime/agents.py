@@ -31,7 +31,7 @@ def agent_class(name: str) -> type[Agent]:
                     where=f"entry points {GROUP}",
                     setting=name,
                     what="no installed distribution provides this agent",
-                    remedy="Install it (the reference fleet: `pip install aisys-agents`), or mark it `status: planned`.",
+                    remedy="Install its distribution (`pip install aisys-agents`), or mark it `status: planned`.",
                 )
             ]
         )
@@ -49,7 +49,10 @@ def agent_class(name: str) -> type[Agent]:
 def check_agents(fleet: Fleet, machine: str) -> list[Problem]:
     """Problems of the built agents of a machine: class not found, or settings that their Config refuses."""
     return [
-        problem for entry in fleet.machine_agents(machine) if entry.built for problem in check_agent(fleet, entry)
+        problem
+        for entry in fleet.machine_agents(machine)
+        if entry.built
+        for problem in check_agent(fleet, entry)
     ]
 
 

@@ -69,10 +69,16 @@ class FleetProcess:
             self._changed.clear()
             if any(supervisor.ended.is_set() for supervisor in self._supervisors):
                 break
-            if not announced and all(supervisor.summary is not None for supervisor in self._supervisors):
+            if not announced and all(
+                supervisor.summary is not None for supervisor in self._supervisors
+            ):
                 announced = True
-                machines = {supervisor.machine: supervisor.summary for supervisor in self._supervisors}
-                self.on_ready({"ready_ms": round((time.monotonic() - began) * 1000), "machines": machines})
+                machines = {
+                    supervisor.machine: supervisor.summary for supervisor in self._supervisors
+                }
+                self.on_ready(
+                    {"ready_ms": round((time.monotonic() - began) * 1000), "machines": machines}
+                )
             await self._changed.wait()
         return await self._finish()
 
@@ -141,14 +147,22 @@ class FleetProcess:
         for supervisor in died:
             code = supervisor.process.returncode
             if not supervisor.problem and code != 0:
-                how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-                self.on_problem(f"the supervisor of {supervisor.machine} was {how}; the fleet has been stopped")
+                how = (
+                    f"was killed by {signal.Signals(-code).name}"
+                    if code < 0
+                    else f"ended with exit code {code}"
+                )
+                self.on_problem(
+                    f"the supervisor of {supervisor.machine} {how}; the fleet has been stopped"
+                )
         if any(code == 2 for code in codes):
             return 2
         return 1 if any(supervisor.process.returncode != 0 for supervisor in died) else 0
 
 
-def run_detached(options: Options, machines: Sequence[str], log_path: str, timeout_s: float) -> dict[str, Any]:
+def run_detached(
+    options: Options, machines: Sequence[str], log_path: str, timeout_s: float
+) -> dict[str, Any]:
     """Start a fleet in the background and return what its top process said first: `ready`, or `problem` lines.
 
     Raises:
@@ -157,7 +171,14 @@ def run_detached(options: Options, machines: Sequence[str], log_path: str, timeo
     mine, its = make_pair()
     with open(log_path, "ab") as log:  # noqa: PTH123 - a path string from the caller, opened for a child process
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "aisys.runtime.fleet_process", "--notify-fd", str(its.fileno()), *machines],
+            [
+                sys.executable,
+                "-m",
+                "aisys.runtime.fleet_process",
+                "--notify-fd",
+                str(its.fileno()),
+                *machines,
+            ],
             pass_fds=[its.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -179,7 +200,10 @@ def run_detached(options: Options, machines: Sequence[str], log_path: str, timeo
         raise
     finally:
         mine.close()
-    return {"problems": problems or [f"it ended at once: see {log_path}"], "exit_code": process.wait()}
+    return {
+        "problems": problems or [f"it ended at once: see {log_path}"],
+        "exit_code": process.wait(),
+    }
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -195,6 +219,10 @@ def main(arguments: list[str] | None = None) -> int:
         with contextlib.suppress(OSError):
             notify.send(json.dumps(packet))
 
+    def problem(text: str) -> None:
+        sys.stderr.write(f"aisys: {text}\n")
+        tell({"op": "problem", "problem": text})
+
     def ready(summary: dict[str, Any]) -> None:
         tell({"op": "ready", "summary": summary})
         notify.close()
@@ -203,7 +231,7 @@ def main(arguments: list[str] | None = None) -> int:
         Options.from_environment(),
         options.machines,
         on_ready=ready,
-        on_problem=lambda problem: tell({"op": "problem", "problem": problem}),
+        on_problem=problem,
     )
     return asyncio.run(fleet.run())
 

@@ -20,7 +20,7 @@ from aisys.runtime.node import Node
 from aisys.runtime.options import Options
 from aisys.runtime.places import Places, host_agent_name, load_keys
 from aisys.runtime.registration import Registration
-from aisys.runtime.task_queue import open_task_queue
+from aisys.runtime.task_queue import HostTaskQueue, open_task_queue
 from aisys.supervision import CONFIGURATION_EXIT_CODE, Channel, os_process
 
 TICK_S = 1.0
@@ -47,14 +47,19 @@ def warm(machine: str) -> Callable[[str, socket.socket], int]:
     return lambda host, channel: run(fleet, host, channel)
 
 
-def run(fleet: Fleet, host: str, channel: socket.socket | None, agents: Sequence[str] | None = None) -> int:
+def run(
+    fleet: Fleet, host: str, channel: socket.socket | None, agents: Sequence[str] | None = None
+) -> int:
     """Run a host until it is told to stop; gives the exit code."""
     import uvloop
 
     os_process.set_process_name(host.partition("/")[2])
     settings = fleet.settings_for(host.partition("/")[0])
     logs.configure(
-        settings.logs.level, json=settings.logs.json_lines, machine=host.partition("/")[0], host=host
+        settings.logs.level,
+        json=settings.logs.json_lines,
+        machine=host.partition("/")[0],
+        host=host,
     )
     return uvloop.run(HostProcess(fleet, host, channel, agents).run())
 
@@ -63,7 +68,11 @@ class HostProcess:
     """The life of a host: start its agents, say so, tick, drain, stop."""
 
     def __init__(
-        self, fleet: Fleet, host: str, channel: socket.socket | None, agents: Sequence[str] | None = None
+        self,
+        fleet: Fleet,
+        host: str,
+        channel: socket.socket | None,
+        agents: Sequence[str] | None = None,
     ) -> None:
         self._fleet = fleet
         self._host = host
@@ -73,6 +82,7 @@ class HostProcess:
         self._channel: Channel | None = None
         self._stop = asyncio.Event()
         self._background: list[asyncio.Task[None]] = []
+        self._tasks: HostTaskQueue | None = None
         self._log = logs.get_logger(f"aisys.host.{host}")
         self.ready = asyncio.Event()
 
@@ -106,39 +116,43 @@ class HostProcess:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _loop, context: self._loop_problem(node, context))
         await node.start_forwarding()
-        tasks = await open_task_queue(node, self._host)
-        runners: list[AgentRunner] = []
-        for name in self._agents:
-            cls = agent_class(name)
-            entry = self._fleet.agents[name]
-            runners.append(node.add_agent(cls, name, entry.settings, tasks=tasks))
-        host_agent = node.add_agent(HostAgent, host_agent_name(self._host), {})
+        classes = {name: agent_class(name) for name in self._agents}
+        tasks = self._tasks = await open_task_queue(node, classes)
+        runners = [
+            node.add_agent(cls, name, self._fleet.agents[name].settings, tasks=tasks)
+            for name, cls in classes.items()
+        ]
+        host_agent = node.add_internal(HostAgent, host_agent_name(self._host))
         await host_agent.start()
         instance = host_agent.agent
         if isinstance(instance, HostAgent):
             instance.attach(node.metrics, node.spans)
         await node.listen(
-            socket_path(self._fleet, self._host), [self._fleet.agents[name].port for name in self._agents]
+            socket_path(self._fleet, self._host),
+            [self._fleet.agents[name].port for name in self._agents],
         )
         for runner in runners:
             await runner.start()
         for runner in runners:
             await runner.ready()
-        await tasks.start()
+        if tasks is not None:
+            await tasks.start()
         registration = Registration(node, runners)
         self._background.append(asyncio.create_task(registration.run()))
-        self._background.append(asyncio.create_task(self._tick(node, runners)))
-        self._tell({"op": "ready", "agents": _describe(node, runners)})
+        self._background.append(asyncio.create_task(self._tick(runners)))
+        self._tell({"op": "ready", "agents": _describe(runners)})
         self.ready.set()
-        self._log.info("ready", ms=round((time.monotonic() - began) * 1000), agents=list(self._agents))
+        self._log.info(
+            "ready", ms=round((time.monotonic() - began) * 1000), agents=list(self._agents)
+        )
 
-    async def _tick(self, node: Node, runners: Sequence[AgentRunner]) -> None:
+    async def _tick(self, runners: Sequence[AgentRunner]) -> None:
         """A sign of life from the event loop itself: a hung handler silences it."""
         while True:
             due = time.monotonic() + TICK_S
             await asyncio.sleep(TICK_S)
             lag_ms = round((time.monotonic() - due) * 1000, 1)
-            self._tell({"op": "tick", "lag_ms": max(0.0, lag_ms), "agents": _describe(node, runners)})
+            self._tell({"op": "tick", "lag_ms": max(0.0, lag_ms), "agents": _describe(runners)})
 
     async def _end(self, node: Node) -> None:
         """Drain and stop the agents in reverse order, then close everything, within the grace period."""
@@ -148,6 +162,8 @@ class HostProcess:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
                 await asyncio.gather(*(runner.drain(grace_s) for runner in runners))
+                if self._tasks is not None:
+                    await self._tasks.close(grace_s)
                 for runner in runners:
                     await runner.stop()
         for task in self._background:
@@ -171,7 +187,7 @@ class HostProcess:
             self._channel.send(packet)
 
 
-def _describe(node: Node, runners: Sequence[AgentRunner]) -> dict[str, Any]:
+def _describe(runners: Sequence[AgentRunner]) -> dict[str, Any]:
     return {
         runner.context.name: {
             "state": runner.health.phase,

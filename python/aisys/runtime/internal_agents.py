@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from typing import Any, TypedDict
 
-from aisys.agent import Agent, CallOptions, Caller, method
+from aisys.agent import Agent, Caller, CallOptions, method
 from aisys.errorbus import Collector, Severity
 from aisys.errors import CallError
 from aisys.metrics import Registry, merge
@@ -137,7 +137,9 @@ class MachineAgent(Agent):
 
         async def ask(host: str) -> Any:
             try:
-                return await self._control.caller.call(host_agent_name(host), name, dict(arguments), options=_QUICK)
+                return await self._control.caller.call(
+                    host_agent_name(host), name, dict(arguments), options=_QUICK
+                )
             except CallError as error:
                 self.log.warning("host did not answer", host=host, method=name, problem=str(error))
                 return None

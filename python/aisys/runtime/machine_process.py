@@ -55,7 +55,9 @@ class MachineProcess:
         notify: the channel to the top process, if there is one.
     """
 
-    def __init__(self, options: Options, fleet: Fleet, machine: str, notify: socket.socket | None) -> None:
+    def __init__(
+        self, options: Options, fleet: Fleet, machine: str, notify: socket.socket | None
+    ) -> None:
         self._fleet = fleet
         self._machine = machine
         self._settings = fleet.settings_for(machine)
@@ -75,11 +77,15 @@ class MachineProcess:
         )
         restart = self._settings.restart
         self._supervisor = Supervisor(
-            waves=[{host: fleet.hosts[host].agents for host in wave} for wave in fleet.start_order(machine)],
+            waves=[
+                {host: fleet.hosts[host].agents for host in wave}
+                for wave in fleet.start_order(machine)
+            ],
             launcher=self._launcher,
             log_dir=self._places.logs(machine),
             limits=SupervisorLimits(
-                ready_timeout_s=self._settings.ready_timeout_s, stop_grace_s=self._settings.stop_grace_s
+                ready_timeout_s=self._settings.ready_timeout_s,
+                stop_grace_s=self._settings.stop_grace_s,
             ),
             restart_limits=RestartLimits(
                 restart.max_restarts, restart.window_s, restart.backoff_s, restart.backoff_max_s
@@ -135,7 +141,7 @@ class MachineProcess:
 
     async def _open(self) -> None:
         node = self._node
-        runner = node.add_agent(MachineAgent, machine_agent_name(self._machine), {})
+        runner = node.add_internal(MachineAgent, machine_agent_name(self._machine))
         await runner.start()
         agent = runner.agent
         if isinstance(agent, MachineAgent):
@@ -189,7 +195,13 @@ class MachineProcess:
     # -- hosts -------------------------------------------------------------------------------------------------------
 
     def _host_died(self, death: Death) -> None:
-        self._log.error("host died", host=death.host, pid=death.pid, signal=death.signal, exit_code=death.exit_code)
+        self._log.error(
+            "host died",
+            died=death.host,
+            pid=death.pid,
+            signal=death.signal,
+            exit_code=death.exit_code,
+        )
         self._reporter.report(
             str(death) + (f" ({death.problem})" if death.problem else ""),
             severity="high",
@@ -208,7 +220,9 @@ class MachineProcess:
 
     def _host_failed(self, problem: str) -> None:
         self._log.error("host failed", problem=problem)
-        self._reporter.report(problem, severity="critical", category="process", impact="the machine is stopped")
+        self._reporter.report(
+            problem, severity="critical", category="process", impact="the machine is stopped"
+        )
         if self._ready_ms is not None:
             self._failure = problem
             self._tell({"op": "problem", "problem": f"{self._machine} failed: {problem}"})
@@ -220,7 +234,9 @@ class MachineProcess:
         return round((time.monotonic() - began) * 1000)
 
     def _running_hosts(self) -> list[str]:
-        return [slot.host for slot in self._supervisor.slots.values() if slot.state is HostState.READY]
+        return [
+            slot.host for slot in self._supervisor.slots.values() if slot.state is HostState.READY
+        ]
 
     async def _keep_house(self) -> None:
         """Every second: the process record; every minute: logs that have grown too large."""
@@ -242,7 +258,13 @@ class MachineProcess:
         found = {"supervisor": os.getpid()}
         if self._launcher.pid is not None:
             found["zygote"] = self._launcher.pid
-        found.update({slot.host: slot.pid for slot in self._supervisor.slots.values() if slot.pid is not None})
+        found.update(
+            {
+                slot.host: slot.pid
+                for slot in self._supervisor.slots.values()
+                if slot.pid is not None
+            }
+        )
         return found
 
     def _write_record(self) -> None:
@@ -251,7 +273,13 @@ class MachineProcess:
     def _describe(self) -> dict[str, Any]:
         """The status of the machine: processes with pid and parent, agents with state and health."""
         slots = self._supervisor.slots
-        state = "ready" if self._supervisor.ready else "starting" if self._ready_ms is None else "degraded"
+        state = (
+            "ready"
+            if self._supervisor.ready
+            else "starting"
+            if self._ready_ms is None
+            else "degraded"
+        )
         processes: list[dict[str, Any]] = [
             self._process("supervisor", os.getpid(), os.getppid(), "ready"),
             self._process("zygote", self._launcher.pid, os.getpid(), "ready"),
@@ -271,7 +299,11 @@ class MachineProcess:
             )
             for name in slot.agents:
                 live = slot.report.get(name) if slot.state is HostState.READY else None
-                agents[name] = live or {"state": described["state"], "healthy": False, "reasons": [slot.problem]}
+                agents[name] = live or {
+                    "state": described["state"],
+                    "healthy": False,
+                    "reasons": [slot.problem],
+                }
         return {
             "machine": self._machine,
             "state": state,
@@ -296,7 +328,11 @@ class MachineProcess:
 
     def _metrics_url(self) -> str:
         machine = self._fleet.machines[self._machine]
-        return f"http://{machine.address}:{machine.metrics_port}/metrics" if self._settings.metrics.enabled else ""
+        return (
+            f"http://{machine.address}:{machine.metrics_port}/metrics"
+            if self._settings.metrics.enabled
+            else ""
+        )
 
     def _summary(self) -> dict[str, Any]:
         return {
@@ -304,7 +340,12 @@ class MachineProcess:
             "ready_ms": self._ready_ms,
             "metrics": self._metrics_url(),
             "hosts": [
-                {"host": slot.host, "pid": slot.pid, "ready_ms": slot.ready_ms, "agents": list(slot.agents)}
+                {
+                    "host": slot.host,
+                    "pid": slot.pid,
+                    "ready_ms": slot.ready_ms,
+                    "agents": list(slot.agents),
+                }
                 for slot in self._supervisor.slots.values()
             ],
         }
@@ -347,7 +388,9 @@ def _run(options: Options, machine: str, notify: socket.socket | None) -> int:
     if problems:
         raise ConfigError(problems)
     _log_to(Places.of(fleet), machine)
-    logs.configure(settings.logs.level, json=settings.logs.json_lines, machine=machine, host="supervisor")
+    logs.configure(
+        settings.logs.level, json=settings.logs.json_lines, machine=machine, host="supervisor"
+    )
 
     async def run() -> int:
         return await MachineProcess(options, fleet, machine, notify).run()
@@ -357,7 +400,9 @@ def _run(options: Options, machine: str, notify: socket.socket | None) -> int:
 
 def _log_to(places: Places, machine: str) -> None:
     """Send what this process writes to its log file: the terminal belongs to the top process."""
-    log = os.open(places.logs(machine) / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    log = os.open(
+        places.logs(machine) / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600
+    )
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)

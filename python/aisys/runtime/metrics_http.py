@@ -12,7 +12,13 @@ MAX_CONNECTIONS = 32
 Page = Callable[[], Awaitable[tuple[int, str, bytes]]]
 """Gives (status, content type, body)."""
 
-_REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 503: "Service Unavailable"}
+_REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    503: "Service Unavailable",
+}
 
 
 class MetricsServer:
@@ -33,7 +39,9 @@ class MetricsServer:
         Raises:
             OSError: the port is taken.
         """
-        self._server = await asyncio.start_server(self._serve, address, port, limit=MAX_REQUEST_BYTES)
+        self._server = await asyncio.start_server(
+            self._serve, address, port, limit=MAX_REQUEST_BYTES
+        )
 
     async def close(self) -> None:
         """Stop listening."""

@@ -8,8 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from aisys import logs, tracing
-from aisys.agent import Agent, AgentContext, AgentRunner, AgentTable, Caller, CallOptions, Dispatcher
-from aisys.backends import State, open_backend
+from aisys.agent import (
+    Agent,
+    AgentContext,
+    AgentRunner,
+    AgentTable,
+    Caller,
+    CallOptions,
+    Dispatcher,
+    TaskQueue,
+)
+from aisys.backends import MemoryBackend, State, open_backend
 from aisys.config import Fleet, resolve_secret
 from aisys.errorbus import Forwarder, Reporter, Spool
 from aisys.errors import ConfigError, Problem
@@ -50,7 +59,9 @@ class Node:
         self.spans = SpanStore()
         self.table = AgentTable(metrics=self.metrics, spans=self.spans)
         self.dispatcher = Dispatcher(
-            self.table, metrics=self.metrics, max_waiting=self.settings.limits.max_waiting
+            self.table,
+            metrics=self.metrics,
+            max_waiting=self.settings.limits.max_waiting,
         )
         self.endpoint = Endpoint(
             host=host,
@@ -58,7 +69,8 @@ class Node:
             service=self.dispatcher,
             keys=keys,
             limits=Limits(
-                max_frame_bytes=self.settings.limits.max_frame_bytes, heartbeat_s=self.settings.heartbeat_s
+                max_frame_bytes=self.settings.limits.max_frame_bytes,
+                heartbeat_s=self.settings.heartbeat_s,
             ),
             metrics=self.metrics,
         )
@@ -78,7 +90,8 @@ class Node:
             max_bytes=self.settings.limits.spool_bytes,
         )
         self._forwarders = [
-            Forwarder(self.spool, self._sender(machine), destination=machine) for machine in fleet.machines
+            Forwarder(self.spool, self._sender(machine), destination=machine)
+            for machine in fleet.machines
         ]
         self.runners: dict[str, AgentRunner] = {}
         self._states: list[State] = []
@@ -95,7 +108,10 @@ class Node:
     def _sender(self, machine: str) -> Callable[[list[dict[str, Any]]], Awaitable[None]]:
         async def send(reports: list[dict[str, Any]]) -> None:
             await self.caller.call(
-                machine_agent_name(machine), "ingest_errors", {"reports": reports}, options=_FORWARDING
+                machine_agent_name(machine),
+                "ingest_errors",
+                {"reports": reports},
+                options=_FORWARDING,
             )
 
         return send
@@ -113,10 +129,28 @@ class Node:
         self.endpoint.set_peers(other_hosts(self.fleet, self.host, self.keys))
 
     def add_agent(
-        self, cls: type[Agent], name: str, settings: Mapping[str, Any], *, state: State | None = None, tasks: Any = None
+        self,
+        cls: type[Agent],
+        name: str,
+        settings: Mapping[str, Any],
+        *,
+        tasks: TaskQueue | None = None,
     ) -> AgentRunner:
-        """Prepare an agent of this process; nothing of its own code runs yet."""
-        own_state = state if state is not None else self._open_state(name)
+        """Prepare an agent of the fleet; nothing of its own code runs yet."""
+        return self._prepare(cls, name, settings, self._open_state(name), tasks)
+
+    def add_internal(self, cls: type[Agent], name: str) -> AgentRunner:
+        """Prepare an agent that the runtime itself needs; it keeps nothing."""
+        return self._prepare(cls, name, {}, State(MemoryBackend(), "internal"), None)
+
+    def _prepare(
+        self,
+        cls: type[Agent],
+        name: str,
+        settings: Mapping[str, Any],
+        state: State,
+        tasks: TaskQueue | None,
+    ) -> AgentRunner:
         context = AgentContext(
             name=name,
             machine=self.machine,
@@ -125,7 +159,7 @@ class Node:
             errors=self.reporter(name),
             log=logs.get_logger(name),
             metrics=self.metrics,
-            state=own_state,
+            state=state,
             publisher=self.endpoint,
             tasks=tasks,
             settings=dict(settings),
@@ -141,7 +175,14 @@ class Node:
             where = self.fleet.origin("state.backend").where
             if settings.redis_url is None:
                 raise ConfigError(
-                    [Problem(where, "state.redis_url", "is not set", "Give the URL of the server, or use `file`.")]
+                    [
+                        Problem(
+                            where,
+                            "state.redis_url",
+                            "is not set",
+                            "Give the URL of the server, or use `file`.",
+                        )
+                    ]
                 )
             url = resolve_secret(settings.redis_url, data_dir=self.places.data, where=where)
             backend = open_backend(url, prefix=f"{self.fleet.name}:")
@@ -156,5 +197,7 @@ class Node:
         for forwarder in self._forwarders:
             await forwarder.stop()
         await self.endpoint.close()
-        await asyncio.gather(*(state.backend.close() for state in self._states), return_exceptions=True)
+        await asyncio.gather(
+            *(state.backend.close() for state in self._states), return_exceptions=True
+        )
         await self.spool.close()

@@ -135,16 +135,22 @@ def host_address(fleet: Fleet, host: str, keys: KeyRing | None) -> Address:
     """Where a host listens: its unix socket, and on TCP the port of its first agent."""
     machine = host.partition("/")[0]
     plan = fleet.hosts[host]
-    return _address(fleet, host, machine, str(socket_path(fleet, host)), fleet.agents[plan.agents[0]].port, keys)
+    return _address(
+        fleet, host, machine, str(socket_path(fleet, host)), fleet.agents[plan.agents[0]].port, keys
+    )
 
 
 def machine_address(fleet: Fleet, machine: str, keys: KeyRing | None) -> Address:
     """Where a machine's supervisor listens: its control socket and control port."""
     port = fleet.machines[machine].control_port
-    return _address(fleet, supervisor_host(machine), machine, str(control_socket(fleet, machine)), port, keys)
+    return _address(
+        fleet, supervisor_host(machine), machine, str(control_socket(fleet, machine)), port, keys
+    )
 
 
-def _address(fleet: Fleet, host: str, machine: str, unix_path: str, port: int, keys: KeyRing | None) -> Address:
+def _address(
+    fleet: Fleet, host: str, machine: str, unix_path: str, port: int, keys: KeyRing | None
+) -> Address:
     return Address(
         host=host,
         machine=machine,

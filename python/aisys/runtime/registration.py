@@ -53,7 +53,9 @@ class Registration:
             answer = await self._node.caller.call(REGISTRY, "sync", request, options=self._options)
         except AisysError as error:
             if self._reachable:
-                self._log.warning("registry out of reach, known routes go on working", problem=str(error))
+                self._log.warning(
+                    "registry out of reach, known routes go on working", problem=str(error)
+                )
             self._reachable = False
             return
         self._reachable = True

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -61,34 +61,46 @@ class Launcher(Protocol):
         """End the launcher; hosts that still run end with it."""
 
 
-@dataclass(slots=True)
 class ZygoteLauncher:
     """Launches hosts by forking them from a warm zygote.
 
-    Attributes:
+    Args:
         machine: the machine the hosts belong to.
-        warm: `module:function` that the zygote calls with the machine's name to import everything; it returns the
-            function that runs a host.
+        warm: `module:function` that the zygote calls with the machine's name to import everything; it
+            returns the function that runs a host.
         environment: environment variables for the zygote and all hosts.
         log_path: where the zygote's own output goes.
         start_timeout_s: how long warming up may take.
+
+    Attributes:
+        on_exit: called with (host, pid, wait status) when a host process ended.
+        on_lost: called when the zygote itself died; its hosts die with it.
+        warm_ms: how long warming up took, in milliseconds.
     """
 
-    machine: str
-    warm: str
-    environment: dict[str, str]
-    log_path: Path
-    start_timeout_s: float = 30.0
-    on_exit: Callable[[str, int, int], None] = field(default=lambda _host, _pid, _status: None)
-    on_lost: Callable[[], None] = field(default=lambda: None)
-    warm_ms: int = 0
-    _process: subprocess.Popen[bytes] | None = None
-    _channel: Channel | None = None
-    _tickets: dict[int, asyncio.Future[int]] = field(default_factory=dict)
-    _next_ticket: int = 0
-    _ready: asyncio.Event = field(default_factory=asyncio.Event)
-    _closing: bool = False
-    _refusal: str = ""
+    def __init__(
+        self,
+        machine: str,
+        warm: str,
+        environment: dict[str, str],
+        log_path: Path,
+        start_timeout_s: float = 30.0,
+    ) -> None:
+        self.on_exit: Callable[[str, int, int], None] = lambda _host, _pid, _status: None
+        self.on_lost: Callable[[], None] = lambda: None
+        self.warm_ms = 0
+        self._machine = machine
+        self._warm = warm
+        self._environment = environment
+        self._log_path = log_path
+        self._start_timeout_s = start_timeout_s
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: Channel | None = None
+        self._tickets: dict[int, asyncio.Future[int]] = {}
+        self._next_ticket = 0
+        self._ready = asyncio.Event()
+        self._closing = False
+        self._refusal = ""
 
     @property
     def pid(self) -> int | None:
@@ -102,10 +114,27 @@ class ZygoteLauncher:
             WarmUpRefused: it found the configuration unusable.
             LaunchError: it did not get warm in time, or ended.
         """
+        mine = self._exec()
+        self._ready.clear()
+        self._channel = Channel(mine, self._on_packet, self._on_channel_closed)
+        try:
+            async with asyncio.timeout(self._start_timeout_s):
+                await self._ready.wait()
+        except TimeoutError as error:
+            raise LaunchError(
+                f"the zygote was not warm after {self._start_timeout_s} s: see {self._log_path}"
+            ) from error
+        if self._refusal:
+            raise WarmUpRefused(self._refusal)
+        if self._process is None or self._process.poll() is not None:
+            raise LaunchError(f"the zygote ended: see {self._log_path}")
+
+    def _exec(self) -> socket.socket:
+        """Start the process and return this side's end of its control channel."""
         mine, its = make_pair()
         # From the main thread and with no code between fork and exec: the kernel's parent-death signal follows the
         # creating thread, and uvloop's own spawn would run Python in the child.
-        with self.log_path.open("ab") as log:
+        with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 [
                     sys.executable,
@@ -116,28 +145,18 @@ class ZygoteLauncher:
                     "--parent",
                     str(os.getpid()),
                     "--warm",
-                    self.warm,
+                    self._warm,
                     "--machine",
-                    self.machine,
+                    self._machine,
                 ],
                 pass_fds=[its.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **self.environment},
+                env={**os.environ, **self._environment},
             )
         its.close()
-        self._ready.clear()
-        self._channel = Channel(mine, self._on_packet, self._on_channel_closed)
-        try:
-            async with asyncio.timeout(self.start_timeout_s):
-                await self._ready.wait()
-        except TimeoutError as error:
-            raise LaunchError(f"the zygote was not warm after {self.start_timeout_s} s: see {self.log_path}") from error
-        if self._refusal:
-            raise WarmUpRefused(self._refusal)
-        if self._process.poll() is not None:
-            raise LaunchError(f"the zygote ended with {self._process.returncode}: see {self.log_path}")
+        return mine
 
     async def launch(self, host: str, log_path: Path) -> Launched:
         """Fork a host.

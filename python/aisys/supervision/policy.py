@@ -36,7 +36,11 @@ class RestartPolicy:
     __slots__ = ("_clock", "_consecutive", "_limits", "_random", "_restarts", "_started_at")
 
     def __init__(
-        self, limits: RestartLimits, *, clock: Clock = SYSTEM_CLOCK, rng: random.Random | None = None
+        self,
+        limits: RestartLimits,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        rng: random.Random | None = None,
     ) -> None:
         self._limits = limits
         self._clock = clock

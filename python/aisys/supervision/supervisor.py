@@ -63,8 +63,16 @@ class Death:
     log_tail: list[str]
 
     def __str__(self) -> str:
-        how = f"was killed by {self.signal}" if self.signal else f"ended with exit code {self.exit_code}"
-        then = f"starts again in {self.restart_in_s:.2f} s" if self.restart_in_s is not None else "not started again"
+        how = (
+            f"was killed by {self.signal}"
+            if self.signal
+            else f"ended with exit code {self.exit_code}"
+        )
+        then = (
+            f"starts again in {self.restart_in_s:.2f} s"
+            if self.restart_in_s is not None
+            else "not started again"
+        )
         return f"host {self.host} (pid {self.pid}) {how}; {then}"
 
 
@@ -186,7 +194,9 @@ class Supervisor:
             return
         slot.pid = launched.pid
         slot.pid_started = os_process.start_time(launched.pid)
-        slot.channel = Channel(launched.socket, lambda packet: self._heard(slot, packet), lambda: None)
+        slot.channel = Channel(
+            launched.socket, lambda packet: self._heard(slot, packet), lambda: None
+        )
         self._changed.set()
 
     def _heard(self, slot: HostSlot, packet: dict[str, Any]) -> None:
@@ -295,7 +305,10 @@ class Supervisor:
             for slot in self.slots.values():
                 if slot.pid is None:
                     continue
-                if slot.state is HostState.STARTING and now - slot.started_at > limits.ready_timeout_s:
+                if (
+                    slot.state is HostState.STARTING
+                    and now - slot.started_at > limits.ready_timeout_s
+                ):
                     slot.problem = f"not ready after {limits.ready_timeout_s:g} s"
                     os_process.signal_group(slot.pid, signal.SIGKILL)
                 elif slot.state is HostState.READY and now - slot.last_tick_at > limits.liveness_s:

@@ -46,7 +46,8 @@ class Zygote:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.set_wakeup_fd(self._wake_write)
         while True:
-            readable, _, _ = select.select([self._control, self._wake_read], [], [])
+            watched: list[Any] = [self._control, self._wake_read]
+            readable, _, _ = select.select(watched, [], [])
             if self._wake_read in readable:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._wake_read, 4096)
@@ -141,7 +142,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="aisys-zygote")
     parser.add_argument("--control-fd", type=int, required=True)
     parser.add_argument("--parent", type=int, required=True)
-    parser.add_argument("--warm", required=True, help="module:function(machine) that imports and returns the host main")
+    parser.add_argument(
+        "--warm",
+        required=True,
+        help="module:function(machine) that imports and returns the host main",
+    )
     parser.add_argument("--machine", required=True)
     options = parser.parse_args(arguments)
     os_process.die_with_parent(options.parent)

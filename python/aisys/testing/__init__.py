@@ -1,4 +1,7 @@
-"""The test kit: agents in one process, time that tests own, errors to look at. Nothing in the package imports it."""
+"""The test kit: agents in one process, time that tests own, errors to look at.
+
+Nothing in the package imports it.
+"""
 
 from aisys.testing.bus import LocalBus as LocalBus
 from aisys.testing.clock import VirtualClock as VirtualClock

@@ -2,67 +2,51 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
+from aisys.agent import Subscription
 from aisys.agent.ports import Buffer
+from aisys.errors import Refused
+from aisys.messaging import Endpoint, Incoming
 
 
-@dataclass(frozen=True, slots=True)
-class LocalEvent:
-    """An event as `LocalBus` delivers it."""
+class Published(NamedTuple):
+    """One event that was published."""
 
     topic: str
     body: bytes
-    attachments: Sequence[Buffer] = ()
-    publisher: str = "local"
+    attachments: tuple[Buffer, ...]
 
 
-@dataclass(eq=False, slots=True)
-class LocalSubscription:
-    """One open subscription of a `LocalBus`."""
+class _NoRequests:
+    """Nothing listens, so nothing can ask."""
 
-    pattern: tuple[str, ...]
-    handler: Callable[[Any], None]
-    subscriptions: list[LocalSubscription] = field(repr=False)
+    def on_requests(self, requests: list[Incoming]) -> None:
+        for request in requests:
+            request.fail(Refused(f"{request.target}: not served here", reason="not_ready"))
 
-    async def close(self) -> None:
-        """Stop the delivery."""
-        if self in self.subscriptions:
-            self.subscriptions.remove(self)
+    def on_cancel(self, request: Incoming) -> None:  # noqa: ARG002 - nothing runs
+        return None
 
 
 class LocalBus:
-    """Delivers events by topic to handlers of this process, in order, in the next turn of the loop."""
+    """An end of links without any link: events reach the subscribers of this process.
 
-    def __init__(self) -> None:
-        self._subscriptions: list[LocalSubscription] = []
-        self.published: list[LocalEvent] = []
+    Args:
+        host: the host's id.
+        machine: the machine the process believes to be on.
+    """
+
+    def __init__(self, host: str, machine: str) -> None:
+        self.endpoint = Endpoint(host=host, machine=machine, service=_NoRequests())
+        self.published: list[Published] = []
 
     def publish(self, topic: str, body: bytes, attachments: Sequence[Buffer] = ()) -> int:
-        """Deliver an event; returns 0, the number of links it left on."""
-        event = LocalEvent(topic, body, attachments)
-        self.published.append(event)
-        words = tuple(topic.split("."))
-        loop = asyncio.get_running_loop()
-        for subscription in self._subscriptions:
-            if matches(subscription.pattern, words):
-                loop.call_soon(subscription.handler, event)
-        return 0
+        """Deliver an event to the subscribers of this process, and remember it."""
+        self.published.append(Published(topic, body, tuple(attachments)))
+        return self.endpoint.publish(topic, body, attachments)
 
-    async def subscribe(self, pattern: str, handler: Callable[[Any], None]) -> LocalSubscription:
+    async def subscribe(self, pattern: str, handler: Callable[[Any], None]) -> Subscription:
         """Deliver matching events to `handler`."""
-        subscription = LocalSubscription(tuple(pattern.split(".")), handler, self._subscriptions)
-        self._subscriptions.append(subscription)
-        return subscription
-
-
-def matches(pattern: Sequence[str], topic: Sequence[str]) -> bool:
-    """Whether a topic fits a pattern: `*` is one word, `**` any number of words, also none."""
-    if not pattern:
-        return not topic
-    if pattern[0] == "**":
-        return any(matches(pattern[1:], topic[skip:]) for skip in range(len(topic) + 1))
-    return bool(topic) and pattern[0] in ("*", topic[0]) and matches(pattern[1:], topic[1:])
+        return await self.endpoint.subscribe(pattern, handler)

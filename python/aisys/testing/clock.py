@@ -49,7 +49,7 @@ class VirtualClock:
         self._time_s = time_s
 
     def tick(self, seconds: float) -> None:
-        """Move time at once, without letting sleepers run in between: for code that only reads the clock."""
+        """Move time at once, for code that only reads the clock."""
         self._move_to(self._monotonic_s + seconds)
         while self._sleepers and self._sleepers[0][0] <= self._monotonic_s:
             self._wake(heapq.heappop(self._sleepers)[2])
@@ -78,6 +78,7 @@ class VirtualClock:
 
     @staticmethod
     async def _settle() -> None:
-        # Enough turns of the loop for a woken sleeper, what it wakes, and what that wakes, to come to rest.
+        # Enough turns of the loop for a woken sleeper, what it wakes, and what that wakes, to come
+        # to rest.
         for _ in range(10):
             await asyncio.sleep(0)

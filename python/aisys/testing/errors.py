@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from aisys.errorbus import Severity
 from aisys.ids import new_id
 
 
@@ -21,7 +22,7 @@ class LoggedError:
     agent: str
     message: str
     error: BaseException | None
-    severity: str
+    severity: Severity
     category: str
     impact: str | None
     context: dict[str, Any]
@@ -55,7 +56,7 @@ class AgentErrorLog:
         self,
         error: BaseException | str,
         *,
-        severity: str = "high",
+        severity: Severity = "high",
         category: str = "internal",
         impact: str | None = None,
         context: Mapping[str, Any] | None = None,

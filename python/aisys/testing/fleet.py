@@ -1,4 +1,4 @@
-"""Agents running in one process and one event loop, through the same router and runner as in a real fleet."""
+"""Agents in one process and one event loop, through the router and runner of a real fleet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, cast
 
-from aisys import json
 from aisys.agent import (
     Agent,
     AgentContext,
@@ -21,12 +20,15 @@ from aisys.agent import (
     Caller,
     Event,
     Proxy,
+    TaskQueue,
 )
 from aisys.agent.events import EventDecoder, encode_event
+from aisys.agent.wire import decode_any
 from aisys.backends import Backend, FileBackend, MemoryBackend, State
 from aisys.clock import SYSTEM_CLOCK, Clock
 from aisys.logs import get_logger
-from aisys.testing.bus import LocalBus, LocalSubscription
+from aisys.metrics import Registry
+from aisys.testing.bus import LocalBus
 from aisys.testing.errors import ErrorLog, LoggedError
 
 A = TypeVar("A", bound=Agent)
@@ -35,17 +37,19 @@ _SETTLE_TURNS = 20
 
 
 class LocalFleet:
-    """Runs agent classes in this process: `async with LocalFleet(KnowledgeBase, MemoryClient) as fleet:`.
+    """Runs agents in this process: `async with LocalFleet(KnowledgeBase) as fleet:`.
 
-    Calls between the agents, and those of the test, are checked, timed and limited as in a real fleet; events are
-    encoded and decoded; nothing listens on a socket.
+    Calls between the agents, and those of the test, are checked, timed and limited as in a real
+    fleet; events are encoded and decoded; nothing listens on a socket.
 
     Args:
         classes: the agents, in the order in which they start.
         settings: the settings of agents by name, as in the fleet file.
-        state: where agents keep their state; `file` survives `restart` and a second fleet on the same directory.
+        state: where agents keep their state; `file` survives `restart` and a second fleet on the
+            same directory.
         directory: for state and files; a temporary one by default.
         planned: agents that the fleet is to know of and not have.
+        tasks: the task queue of the fleet's host; without one, tasks are refused.
         clock: time; give a `VirtualClock` to own it.
         machine: the machine the agents believe to be on.
         seed: makes the jitter of timers repeatable.
@@ -58,6 +62,7 @@ class LocalFleet:
         state: Literal["memory", "file"] = "memory",
         directory: Path | None = None,
         planned: tuple[str, ...] = (),
+        tasks: TaskQueue | None = None,
         clock: Clock = SYSTEM_CLOCK,
         machine: str = "local",
         seed: int = 0,
@@ -67,19 +72,23 @@ class LocalFleet:
         self._state_kind = state
         self._given_directory = directory
         self._clock = clock
+        self._tasks = tasks
         self._machine = machine
+        self._host = f"{machine}/test"
         self._random = random.Random(seed)  # noqa: S311 - jitter, not secrets
         fleet = dict.fromkeys(self._classes, "built") | dict.fromkeys(planned, "planned")
-        self.bus = LocalBus()
+        self.metrics = Registry()
         self.error_log = ErrorLog()
-        self.table = AgentTable(metrics=_metrics(), clock=clock)
+        self.table = AgentTable(metrics=self.metrics, clock=clock)
         self.caller = Caller(self.table, fleet=fleet)
         self._runners: dict[str, AgentRunner] = {}
+        self._bus: LocalBus | None = None
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._backend: Backend | None = None
 
     async def __aenter__(self) -> Self:
         self._backend = self._open_backend()
+        self._bus = LocalBus(self._host, self._machine)
         try:
             for name in self._classes:
                 await self._start(name)
@@ -108,6 +117,17 @@ class LocalFleet:
         return Path(self._temporary.name)
 
     @property
+    def bus(self) -> LocalBus:
+        """Where events go.
+
+        Raises:
+            RuntimeError: the fleet is not running.
+        """
+        if self._bus is None:
+            raise RuntimeError("LocalFleet is used as `async with LocalFleet(...) as fleet`")
+        return self._bus
+
+    @property
     def errors(self) -> list[LoggedError]:
         """What the agents reported, and what they raised without meaning to."""
         return self.error_log.reports
@@ -124,12 +144,12 @@ class LocalFleet:
 
     async def call(self, target: str, /, **kwargs: Any) -> Any:
         """Call `Agent.method` with arguments by name."""
-        agent, _, method = target.partition(".")
+        agent, _, method = target.rpartition(".")
         return await self.caller.call(agent, method, kwargs)
 
     def stream(self, target: str, /, **kwargs: Any) -> AsyncIterator[Any]:
         """Call a streamed `Agent.method`."""
-        agent, _, method = target.partition(".")
+        agent, _, method = target.rpartition(".")
         return self.caller.stream(agent, method, kwargs)
 
     async def publish(self, topic: str, event: Any) -> None:
@@ -143,20 +163,24 @@ class LocalFleet:
         """A list that fills with the events of a topic while the block runs."""
         heard: list[Event] = []
         decoder = EventDecoder("LocalFleet.listen", Event)
-        subscription: LocalSubscription = await self.bus.subscribe(
+        subscription = await self.bus.subscribe(
             pattern, lambda event: heard.append(decoder.decode(event))
         )
         try:
             yield heard
         finally:
-            await subscription.close()
+            await subscription.aclose()
 
     def published(self, topic: str) -> list[Any]:
         """The payloads published under a topic so far."""
-        return [json.loads(event.body) for event in self.bus.published if event.topic == topic]
+        return [
+            decode_any(event.body, event.attachments)
+            for event in self.bus.published
+            if event.topic == topic
+        ]
 
     async def settle(self) -> None:
-        """Let events that are on their way be handled, as far as that needs no waiting for time or files."""
+        """Let events on their way be handled, as far as that needs no time and no files."""
         for _ in range(_SETTLE_TURNS):
             await asyncio.sleep(0)
 
@@ -167,7 +191,7 @@ class LocalFleet:
             TimeoutError: it did not become true.
         """
         async with asyncio.timeout(timeout_s):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 - any condition
                 await asyncio.sleep(0.005)
 
     async def stop(self, agent: str | type[Agent]) -> None:
@@ -188,13 +212,14 @@ class LocalFleet:
         context = AgentContext(
             name=name,
             machine=self._machine,
-            host=f"{self._machine}/test",
+            host=self._host,
             caller=self.caller,
             errors=self.error_log.for_agent(name),
             log=get_logger(f"agent.{name}", agent=name),
-            metrics=cast("Any", _metrics()),
+            metrics=self.metrics,
             state=self._state(name),
             publisher=self.bus,
+            tasks=self._tasks,
             settings=self._settings.get(name, {}),
             clock=self._clock,
             random=self._random,
@@ -219,6 +244,9 @@ class LocalFleet:
             await runner.drain(grace_s=1.0)
             await runner.stop()
         self._runners.clear()
+        if self._bus is not None:
+            await self._bus.endpoint.close()
+            self._bus = None
         self.table.wheel.close()
         if self._backend is not None:
             await self._backend.close()
@@ -230,7 +258,3 @@ class LocalFleet:
 
 def _name(agent: str | type[Agent]) -> str:
     return agent if isinstance(agent, str) else agent.agent_name or agent.__name__
-
-
-def _metrics() -> Any:
-    return None

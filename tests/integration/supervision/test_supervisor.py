@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.waiting import eventually
 
 from aisys.supervision import (
     Death,
@@ -23,17 +22,22 @@ from aisys.supervision import (
     ZygoteLauncher,
 )
 from aisys.supervision.os_process import is_running
+from support.waiting import eventually
 
 TESTS = Path(__file__).resolve().parents[2]
 
 
 @asynccontextmanager
-async def supervised(tmp_path: Path, *names: str, **options: Any) -> AsyncIterator[tuple[Supervisor, list[Death]]]:
+async def supervised(
+    tmp_path: Path, *names: str, **options: Any
+) -> AsyncIterator[tuple[Supervisor, list[Death]]]:
     deaths: list[Death] = []
     path = os.pathsep.join([str(TESTS), *(entry for entry in sys.path if entry)])
     supervisor = Supervisor(
         waves=[{f"m/{name}": [name]} for name in names],
-        launcher=ZygoteLauncher("m", "support.toy_hosts:warm", {"PYTHONPATH": path}, tmp_path / "zygote.log"),
+        launcher=ZygoteLauncher(
+            "m", "support.toy_hosts:warm", {"PYTHONPATH": path}, tmp_path / "zygote.log"
+        ),
         log_dir=tmp_path,
         on_death=deaths.append,
         **options,
@@ -71,7 +75,9 @@ async def test_a_killed_host_comes_back_with_a_death_certificate(tmp_path: Path)
         await supervisor.start()
         first = _pid(supervisor, "m/one")
         os.kill(first, signal.SIGKILL)
-        await eventually(lambda: supervisor.slots["m/one"].pid not in (None, first) and supervisor.ready)
+        await eventually(
+            lambda: supervisor.slots["m/one"].pid not in (None, first) and supervisor.ready
+        )
 
     assert [(death.signal, death.pid) for death in deaths] == [("SIGKILL", first)]
     assert deaths[0].log_tail == ["one starts"]
@@ -98,7 +104,10 @@ async def test_a_misconfigured_host_is_not_restarted(tmp_path: Path) -> None:
 
 async def test_a_host_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     """After the grace period the process group gets SIGKILL."""
-    async with supervised(tmp_path, "stubborn", limits=SupervisorLimits(stop_grace_s=0.3)) as (supervisor, _):
+    async with supervised(tmp_path, "stubborn", limits=SupervisorLimits(stop_grace_s=0.3)) as (
+        supervisor,
+        _,
+    ):
         await supervisor.start()
         pid = _pid(supervisor, "m/stubborn")
 
@@ -107,7 +116,10 @@ async def test_a_host_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
 
 async def test_a_silent_host_is_aborted_and_started_again(tmp_path: Path) -> None:
     """A host without a sign of life is ended by SIGABRT, which leaves its stacks in the log."""
-    async with supervised(tmp_path, "silent", limits=SupervisorLimits(liveness_s=0.6)) as (supervisor, deaths):
+    async with supervised(tmp_path, "silent", limits=SupervisorLimits(liveness_s=0.6)) as (
+        supervisor,
+        deaths,
+    ):
         await supervisor.start()
         await eventually(lambda: deaths, timeout_s=10)
 
@@ -131,7 +143,10 @@ async def test_a_host_that_never_gets_ready_is_a_crash(tmp_path: Path) -> None:
     """The ready time-out is enforced and named."""
     limits = SupervisorLimits(ready_timeout_s=0.3)
     restarts = RestartLimits(max_restarts=0)
-    async with supervised(tmp_path, "slow", limits=limits, restart_limits=restarts) as (supervisor, _):
+    async with supervised(tmp_path, "slow", limits=limits, restart_limits=restarts) as (
+        supervisor,
+        _,
+    ):
         with pytest.raises(StartFailed, match=r"not ready after 0\.3 s"):
             await supervisor.start()
 

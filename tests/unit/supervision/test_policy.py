@@ -56,7 +56,9 @@ def test_old_restarts_leave_the_window() -> None:
 def test_backoff_starts_over_after_a_healthy_time() -> None:
     """A host that ran well for ten times the cap waits only the first back-off again."""
     clock = _Clock()
-    policy = RestartPolicy(RestartLimits(max_restarts=10, backoff_s=1.0), clock=clock, rng=random.Random(3))
+    policy = RestartPolicy(
+        RestartLimits(max_restarts=10, backoff_s=1.0), clock=clock, rng=random.Random(3)
+    )
     for _ in range(4):
         policy.started()
         policy.next_delay_s()

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
 from aisys import Agent, every, method
-from aisys.errors import AgentError, ArgumentError, Indefinite, Refused
 from aisys.ids import new_id
 from aisys_agents.memory.breaker import CircuitBreaker
 from aisys_agents.memory.buffer import (
@@ -22,7 +20,8 @@ from aisys_agents.memory.buffer import (
     changed,
 )
 from aisys_agents.memory.database import Database
-from aisys_agents.memory.errors import StoreAway, StoreFailed
+from aisys_agents.memory.delivery import Delivery
+from aisys_agents.memory.errors import StoreAway
 from aisys_agents.memory.memory_orchestrator_service import (
     Added,
     Deleted,
@@ -43,15 +42,12 @@ from aisys_agents.memory.models import (
     SearchMode,
     Tier,
 )
+from aisys_agents.memory.store_link import StoreLink
 from aisys_agents.memory.store_search import Query
 
 __all__ = ["LinkStatus", "MemoryClient", "SearchFilters", "Searched", "Stored"]
 
-T = TypeVar("T")
-
-_BATCH = 100
 _CACHED = 256
-_NOT_AWAY = frozenset({"bad_argument", "unauthorised", "too_large", "unknown_method"})
 
 
 class Stored(TypedDict):
@@ -110,23 +106,27 @@ class MemoryClient(Agent):
             buffer_limit: how many memories may wait.
         """
 
-        timeout_s: float = Field(2.0, gt=0)
+        timeout_s: float = Field(1.0, gt=0)
         failures: int = Field(3, ge=1)
         open_s: float = Field(60.0, gt=0)
         buffer_limit: int = Field(10_000, ge=1)
 
     async def on_start(self) -> None:
         """Open the buffer."""
-        self._breaker = CircuitBreaker(
+        breaker = CircuitBreaker(
             self.clock, failures=self.config.failures, open_s=self.config.open_s
         )
+        self._link = StoreLink(self.store, breaker, self.clock, timeout_s=self.config.timeout_s)
         self._database = Database(self.state.path / "buffer.sqlite3", MIGRATIONS)
         await self._database.open()
         self._buffer = WriteBuffer(self._database, limit=self.config.buffer_limit)
         await self._buffer.load()
+        self._delivery = Delivery(
+            self._buffer, self._link, delivered=self._delivered, rejected=self._rejected
+        )
         self._seen: OrderedDict[str, Memory] = OrderedDict()
         # Held while the buffer is delivered or changed, so that no change falls between the two.
-        self._delivery = asyncio.Lock()
+        self._changing = asyncio.Lock()
 
     async def on_stop(self) -> None:
         """Close the buffer; what waits is delivered by the next start."""
@@ -174,9 +174,9 @@ class MemoryClient(Agent):
             created_at=self.clock.time(),
         )
         try:
-            added: Added = await self._ask(lambda store: store.add_memory([item]))
+            added: Added = await self._link.ask(lambda store: store.add_memory([item]))
         except StoreAway as error:
-            async with self._delivery:
+            async with self._changing:
                 await self._buffer.put([item])
             self.log.warning("memory buffered", memory_id=item["memory_id"], reason=str(error))
             await self._tell(item, "added", BUFFERED)
@@ -217,7 +217,7 @@ class MemoryClient(Agent):
         found = Found(results=[], mode="recent" if not query.strip() else mode)
         unreached: list[str] = []
         try:
-            found = await self._ask(
+            found = await self._link.ask(
                 lambda store: store.search_memory(
                     query,
                     mode=mode,
@@ -268,7 +268,7 @@ class MemoryClient(Agent):
                 related=[] if with_related else None,
             )
         try:
-            read: Read = await self._ask(
+            read: Read = await self._link.ask(
                 lambda store: store.get_memory(
                     memory_id, with_children=with_children, with_related=with_related
                 )
@@ -291,14 +291,14 @@ class MemoryClient(Agent):
             MemoryNotFound: there is none with this id.
             StoreAway: the store cannot be reached and the memory is not here; nothing was changed.
         """
-        async with self._delivery:
+        async with self._changing:
             waiting = self._buffer.get(memory_id)
             if waiting is not None:
                 item = changed(waiting, changes, reinforce)
                 await self._buffer.put([item])
                 await self._tell(item, "updated", BUFFERED)
                 return Updated(memory=buffered_memory(item))
-        updated: Updated = await self._ask(
+        updated: Updated = await self._link.ask(
             lambda store: store.update_memory(memory_id, changes=changes, reinforce=reinforce)
         )
         self._remember(updated["memory"])
@@ -312,13 +312,13 @@ class MemoryClient(Agent):
             StoreAway: the store cannot be reached and the memory is not here; nothing was removed.
         """
         self._seen.pop(memory_id, None)
-        async with self._delivery:
+        async with self._changing:
             family = self._buffer.family(memory_id) if cascade else [memory_id]
             waiting = [found for found in family if self._buffer.get(found) is not None]
             if waiting:
                 await self._buffer.forget(waiting)
         try:
-            deleted: Deleted = await self._ask(
+            deleted: Deleted = await self._link.ask(
                 lambda store: store.delete_memory(memory_id, cascade=cascade)
             )
         except StoreAway:
@@ -331,123 +331,38 @@ class MemoryClient(Agent):
     async def get_link_status(self) -> LinkStatus:
         """The breaker's state and how much is buffered."""
         return LinkStatus(
-            state=self._breaker.state,
-            failures=self._breaker.failures,
+            state=self._link.breaker.state,
+            failures=self._link.breaker.failures,
             buffered=len(self._buffer),
-            last_ok=self._breaker.last_ok,
+            last_ok=self._link.breaker.last_ok,
             rejected=len(await self._buffer.rejected()),
         )
 
     @every(seconds=1)
     async def deliver(self) -> None:
         """Try the store while it was away or anything waits for it, and deliver what waits."""
-        if self._buffer.idle and self._breaker.state == "closed":
+        if self._buffer.idle and self._link.breaker.state == "closed":
             return
         try:
-            async with self._delivery:
-                await self._deliver_deletions()
-                while len(self._buffer):
-                    await self._deliver_some()
-            if self._breaker.state != "closed":
-                await self._ask(lambda store: store.get_stats(), probing=True)
+            async with self._changing:
+                await self._delivery.run()
+            if self._link.breaker.state != "closed":
+                await self._link.probe(lambda store: store.get_stats())
         except StoreAway as error:
             self.health.set("store", False, f"{error}; {len(self._buffer)} memories wait")
         else:
             self.health.set("store", True)
 
-    async def _deliver_some(self) -> None:
-        items = self._buffer.first(_BATCH)
-        try:
-            added = await self._ask(lambda store: store.add_memory(list(items)), probing=True)
-        except (AgentError, ArgumentError) as error:
-            if isinstance(error, StoreAway):
-                raise
-            if len(items) > 1:
-                items = items[:1]
-                added = await self._deliver_one(items[0])
-            else:
-                added = await self._reject(items[0], error)
-        for item in items:
-            memory_id = item["memory_id"]
-            if self._buffer.is_revised(memory_id) and memory_id not in added["added"]:
-                await self._deliver_revision(item)
-        await self._buffer.remove([item["memory_id"] for item in items])
-        for item in items:
-            if item["memory_id"] in added["memory_ids"]:
-                await self._tell(item, "delivered", added["stored"])
+    async def _delivered(self, item: NewMemory, stored: str) -> None:
+        await self._tell(item, "delivered", stored)
 
-    async def _deliver_one(self, item: NewMemory) -> Added:
-        try:
-            return await self._ask(lambda store: store.add_memory([item]), probing=True)
-        except (AgentError, ArgumentError) as error:
-            if isinstance(error, StoreAway):
-                raise
-            return await self._reject(item, error)
-
-    async def _reject(self, item: NewMemory, error: Exception) -> Added:
-        """Put an item aside that the store refuses: it would hold up all that wait behind it."""
+    async def _rejected(self, item: NewMemory, error: Exception) -> None:
         await self._buffer.reject(item["memory_id"], str(error), self.clock.time())
         self.errors.report(
             error,
             severity="high",
             impact="a buffered memory was refused by the store and put aside",
             context={"memory_id": item["memory_id"]},
-        )
-        return Added(memory_id="", memory_ids=[], added=[], stored="")
-
-    async def _deliver_revision(self, item: NewMemory) -> None:
-        """The store had the memory from before it was changed here: change it there as well."""
-        changes = MemoryChanges(
-            content=item["content"],
-            kind=item.get("kind", "general"),
-            tier=item.get("tier", "short"),
-            importance=item.get("importance", 0.5),
-            tags=item.get("tags", []),
-            parent_id=item.get("parent_id"),
-            meta=item.get("meta", {}),
-            expires_at=item.get("expires_at"),
-        )
-        await self._ask(
-            lambda store: store.update_memory(item["memory_id"], changes=changes), probing=True
-        )
-
-    async def _deliver_deletions(self) -> None:
-        for memory_id in self._buffer.forgotten:
-            await self._ask(
-                lambda store, memory_id=memory_id: store.delete_memory(memory_id), probing=True
-            )
-            await self._buffer.deleted(memory_id)
-
-    async def _ask(
-        self,
-        question: Callable[[MemoryOrchestratorService], Awaitable[T]],
-        *,
-        probing: bool = False,
-    ) -> T:
-        """Ask the store, minding the breaker unless this is its probe.
-
-        Raises:
-            StoreAway: it did not answer, or is not asked at present.
-        """
-        if not probing and not self._breaker.allows():
-            raise self._away("it has not answered lately")
-        try:
-            answer = await question(self.store.with_options(timeout_s=self.config.timeout_s))
-        except (Refused, Indefinite, StoreFailed) as error:
-            if isinstance(error, Refused) and error.reason in _NOT_AWAY:
-                raise
-            self._breaker.failed()
-            raise self._away(str(error)) from error
-        except AgentError:
-            self._breaker.succeeded()
-            raise
-        self._breaker.succeeded()
-        return answer
-
-    def _away(self, why: str) -> StoreAway:
-        return StoreAway(
-            f"the memory store cannot be reached: {why}",
-            unreached=MemoryOrchestratorService.__name__,
         )
 
     def _remember(self, memory: Memory | Hit) -> None:

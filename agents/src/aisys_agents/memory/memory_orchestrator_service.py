@@ -29,6 +29,7 @@ from aisys_agents.memory.models import (
     NewMemory,
     Read,
     SearchMode,
+    StoreStats,
     Tier,
 )
 from aisys_agents.memory.store_search import Query, search
@@ -39,7 +40,6 @@ __all__ = [
     "Found",
     "Linked",
     "MemoryOrchestratorService",
-    "StoreStats",
     "Updated",
 ]
 
@@ -88,15 +88,6 @@ class Linked(TypedDict):
     """The id of a link."""
 
     link_id: str
-
-
-class StoreStats(TypedDict):
-    """How much the store holds."""
-
-    memories: int
-    tiers: dict[str, int]
-    links: int
-    bytes: int
 
 
 class MemoryOrchestratorService(Agent):
@@ -304,7 +295,7 @@ class MemoryOrchestratorService(Agent):
     @method(timeout_s=10, idempotent=True)
     async def get_stats(self) -> StoreStats:
         """How much the store holds."""
-        return await self._database.read(lambda db: StoreStats(**store.stats(db)))
+        return await self._database.read(store.stats)
 
     @every(seconds=5)
     async def count_accesses(self) -> None:

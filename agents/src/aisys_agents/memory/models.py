@@ -23,6 +23,7 @@ __all__ = [
     "NewMemory",
     "Read",
     "SearchMode",
+    "StoreStats",
     "Tier",
     "Turn",
     "TurnHit",
@@ -120,6 +121,15 @@ class MemoryChange(TypedDict):
     tier: str
     tags: list[str]
     stored: str
+
+
+class StoreStats(TypedDict):
+    """How much the store holds: memories, how many by tier, links, the size of the file."""
+
+    memories: int
+    tiers: dict[str, int]
+    links: int
+    bytes: int
 
 
 class Fact(TypedDict):

@@ -9,7 +9,7 @@ from typing import Any
 from aisys import json
 from aisys.ids import new_id
 from aisys_agents.memory.errors import MemoryNotFound
-from aisys_agents.memory.models import Memory, MemoryChanges, NewMemory
+from aisys_agents.memory.models import Memory, MemoryChanges, NewMemory, StoreStats
 from aisys_agents.text.similarity import hashed_vector, pack_vector, trigram_tokens
 from aisys_agents.text.words import terms
 
@@ -309,14 +309,14 @@ def link(
     return str(row["link_id"])
 
 
-def stats(db: sqlite3.Connection) -> dict[str, Any]:
+def stats(db: sqlite3.Connection) -> StoreStats:
     """How much is kept: memories by tier, links, bytes of the file."""
     tiers = db.execute("SELECT tier, count(*) FROM memories GROUP BY tier")
     pages = db.execute("PRAGMA page_count").fetchone()[0]
     size = db.execute("PRAGMA page_size").fetchone()[0]
-    return {
-        "memories": db.execute("SELECT memories FROM totals").fetchone()[0],
-        "tiers": {row[0]: row[1] for row in tiers},
-        "links": db.execute("SELECT count(*) FROM links").fetchone()[0],
-        "bytes": pages * size,
-    }
+    return StoreStats(
+        memories=db.execute("SELECT memories FROM totals").fetchone()[0],
+        tiers={row[0]: row[1] for row in tiers},
+        links=db.execute("SELECT count(*) FROM links").fetchone()[0],
+        bytes=pages * size,
+    )

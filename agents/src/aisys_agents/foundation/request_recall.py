@@ -1,0 +1,135 @@
+"""Recall: what was told before, with where it is stored and who could not be asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aisys.errors import CallError
+from aisys_agents.foundation.request_flow import Outcome, Turn, gathered
+from aisys_agents.text.words import terms
+
+if TYPE_CHECKING:
+    from aisys_agents.foundation.request_flow import RequestFlow
+
+__all__ = ["Recall"]
+
+# A fact must share a content word with the question, or be about this alike.
+MIN_SCORE = 0.25
+MIN_CONFIDENCE = 0.4
+_CONVERSATION = {"turn", "session", "summary"}
+
+
+class Recall:
+    """Answers from memory: facts first, then what the reasoning finds, then other memories.
+
+    Args:
+        flow: the way that the request is on.
+    """
+
+    def __init__(self, flow: RequestFlow) -> None:
+        self._flow = flow
+
+    async def answer(self, turn: Turn) -> Outcome:
+        """Ask all memories at once and quote the best of what they know."""
+        flow, peers = self._flow, self._flow.peers
+        away: list[str] = []
+        limit = flow.remote_timeout_s
+        facts, memories, reasoned = await gathered(
+            flow.guard("KnowledgeBase", peers.knowledge.search_facts(turn.text, limit=5)),
+            flow.guard("MemoryClient", peers.memory.search_memory(turn.text, limit=5)),
+            flow.guard(
+                "UnifiedMemoryReasoningAgent",
+                peers.reasoning.with_options(timeout_s=limit).answer_from_memory(
+                    turn.text, user_id=turn.request.user_id
+                ),
+            ),
+        )
+        outcome = Outcome("", agent="KnowledgeBase", backend="retrieval")
+        for name, result in (("KnowledgeBase", facts), ("MemoryClient", memories)):
+            away += [name] if isinstance(result, CallError) else result["unreached"]
+        if isinstance(reasoned, CallError):
+            away.append("UnifiedMemoryReasoningAgent")
+            outcome.notes.append(str(reasoned))
+        found = self._from_facts(turn, outcome, facts)
+        found = found or self._from_reasoning(outcome, reasoned)
+        found = found or self._from_memories(turn, outcome, memories)
+        away = list(dict.fromkeys(away))
+        outcome.data["unreached"] = away
+        if not found:
+            outcome.text, outcome.status, outcome.backend = (
+                turn.say("not_found"),
+                "not_found",
+                "none",
+            )
+        if away:
+            outcome.text += " " + turn.say("not_reached", names=", ".join(away))
+        if found:
+            await self._keep_in_mind(turn, outcome)
+        return outcome
+
+    def _from_facts(self, turn: Turn, outcome: Outcome, facts: Any) -> bool:
+        if isinstance(facts, CallError):
+            return False
+        wanted = set(terms(turn.text))
+        good = [
+            fact
+            for fact in facts["facts"]
+            if fact["score"] >= MIN_SCORE
+            or wanted & {*terms(fact["content"]), *terms(fact["topic"])}
+        ]
+        if not good:
+            return False
+        best = good[0]
+        outcome.text = turn.say("recalled", content=best["content"], where=best["stored"])
+        outcome.data["stored"] = best["stored"]
+        outcome.data["facts"] = [
+            {name: fact[name] for name in ("fact_id", "topic", "content", "stored", "score")}
+            for fact in good[:3]
+        ]
+        if (
+            len(good) > 1
+            and good[1]["score"] >= 0.9 * best["score"]
+            and good[1]["topic"] == best["topic"]
+        ):
+            second = good[1]
+            text = turn.say("recalled_more", content=second["content"], where=second["stored"])
+            outcome.text += " " + text
+        return True
+
+    def _from_reasoning(self, outcome: Outcome, reasoned: Any) -> bool:
+        if isinstance(reasoned, CallError) or reasoned["answer"] is None:
+            return False
+        if reasoned["confidence"] < MIN_CONFIDENCE:
+            return False
+        outcome.text = reasoned["answer"]
+        outcome.agent = "UnifiedMemoryReasoningAgent"
+        outcome.data["evidence"] = reasoned["evidence"][:3]
+        outcome.data["stored"] = "pc2"
+        return True
+
+    def _from_memories(self, turn: Turn, outcome: Outcome, memories: Any) -> bool:
+        if isinstance(memories, CallError):
+            return False
+        hits = [
+            hit
+            for hit in memories["results"]
+            if hit["kind"] not in _CONVERSATION and hit["score"] >= MIN_SCORE
+        ]
+        if not hits:
+            return False
+        outcome.text = turn.say("recalled", content=hits[0]["content"], where=hits[0]["stored"])
+        outcome.agent = "MemoryClient"
+        outcome.data["stored"] = hits[0]["stored"]
+        return True
+
+    async def _keep_in_mind(self, turn: Turn, outcome: Outcome) -> None:
+        """What was just recalled matters to what is said next."""
+        context = self._flow.peers.working_context.with_options(
+            timeout_s=self._flow.remote_timeout_s
+        )
+        try:
+            await self._flow.guard(
+                "ContextManager", context.add_item(outcome.text[:2000], speaker="assistant")
+            )
+        except CallError as error:
+            outcome.notes.append(f"not kept in mind: ContextManager did not answer ({error})")
