@@ -8,7 +8,7 @@ use aisys_core::frame::{
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyMemoryView, PySlice, PyString};
+use pyo3::types::{PyBytes, PyList, PyMemoryView, PyString};
 
 use crate::buffer::Held;
 use crate::cell::GilCell;
@@ -149,8 +149,12 @@ impl Frame {
         let views = PyList::empty(py);
         let at = |place: usize| isize::try_from(self.offset + place);
         for range in self.parts.attachments(self.bytes(py)) {
-            let slice = PySlice::new(py, at(range.start)?, at(range.end)?, 1);
-            views.append(whole.get_item(slice)?)?;
+            let (start, end) = (at(range.start)?, at(range.end)?);
+            // PySlice::new of PyO3 0.30 never releases the numbers it makes, so the slice is taken without one.
+            // SAFETY: the view is a live object and the GIL is held; the result is a new reference or an exception.
+            let view =
+                unsafe { Bound::from_owned_ptr_or_err(py, ffi::PySequence_GetSlice(whole.as_ptr(), start, end))? };
+            views.append(view)?;
         }
         Ok(views)
     }
