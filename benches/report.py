@@ -136,9 +136,9 @@ def _lines(result: Result) -> Iterable[tuple[str, ...]]:
     floors = ", ".join(
         f"{floor.name} {_figure(result, floor.name)}" for floor in result.of_role("floor")
     )
-    noise = f"±{result.noise:.0%}"
     for ours in result.of_role("ours"):
         own = _figure(result, ours.name)
+        noise = f"±{result.noise[ours.name]:.0%}"
         against = [each for each in result.comparisons if each.ours == ours.name]
         if not against:
             yield (name, ours.name, own, "-", "", "", "", noise, floors)
