@@ -29,6 +29,7 @@ mod setup;
 mod skip;
 mod strings;
 mod utf8;
+mod wide;
 mod write;
 
 use std::convert::Infallible;
