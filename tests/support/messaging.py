@@ -19,7 +19,7 @@ from aisys.messaging.keys import KeyRing
 from aisys.metrics import Registry
 
 SERVER = Path(__file__).with_name("messaging_server.py")
-FAST = Limits(heartbeat_s=0.2, reconnect_s=0.01, reconnect_max_s=0.1, connect_timeout_s=1.0)
+FAST = Limits(reconnect_s=0.01, reconnect_max_s=0.1, connect_timeout_s=1.0)
 
 
 class Desk:
@@ -124,10 +124,21 @@ class Pair:
     def endpoint(self, host: str, *, metrics: Registry | None = None, **limits: Any) -> Endpoint:
         """Another endpoint on the client's side."""
         made = _endpoint(
-            self.transport, self.folder, host, "near", Desk(), metrics or Registry(), replace(self.limits, **limits)
+            self.transport,
+            self.folder,
+            host,
+            "near",
+            Desk(),
+            metrics or Registry(),
+            replace(self.limits, **limits),
         )
         self.extra.append(made)
         return made
+
+    def adopt(self, endpoint: Endpoint) -> Endpoint:
+        """Close `endpoint` with the pair, however the test ends."""
+        self.extra.append(endpoint)
+        return endpoint
 
     async def restart_server(self) -> None:
         """The server's process dies and a new one takes its place."""
@@ -135,7 +146,13 @@ class Pair:
         self.server_metrics = Registry()
         self.desk = Desk()
         self.server = _endpoint(
-            self.transport, self.folder, "far", _server_machine(self.transport), self.desk, self.server_metrics, self.limits
+            self.transport,
+            self.folder,
+            "far",
+            _server_machine(self.transport),
+            self.desk,
+            self.server_metrics,
+            self.limits,
         )
         await self.start()
 
@@ -149,10 +166,18 @@ def _server_machine(transport: str) -> str:
 
 
 def _endpoint(
-    transport: str, folder: Path, host: str, machine: str, desk: Desk, metrics: Registry, limits: Limits
+    transport: str,
+    folder: Path,
+    host: str,
+    machine: str,
+    desk: Desk,
+    metrics: Registry,
+    limits: Limits,
 ) -> Endpoint:
     keys = KeyRing.load(folder / "keys", machine) if transport == "tcp" else None
-    return Endpoint(host=host, machine=machine, service=desk, keys=keys, limits=limits, metrics=metrics)
+    return Endpoint(
+        host=host, machine=machine, service=desk, keys=keys, limits=limits, metrics=metrics
+    )
 
 
 def make_keys(folder: Path) -> None:
@@ -161,7 +186,9 @@ def make_keys(folder: Path) -> None:
         KeyRing.create(folder / "keys", machine)
 
 
-def make_pair(transport: str, folder: Path, *, limits: Limits = FAST, server_limits: Limits | None = None) -> Pair:
+def make_pair(
+    transport: str, folder: Path, *, limits: Limits = FAST, server_limits: Limits | None = None
+) -> Pair:
     """A pair that is not listening yet."""
     folder.chmod(0o700)
     if transport == "tcp" and not (folder / "keys").exists():

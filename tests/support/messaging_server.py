@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import uvloop
-from support.messaging import FAST, Desk
 
 from aisys.messaging import Endpoint
 from aisys.messaging.keys import KeyRing
+from support.messaging import FAST, Desk
 
 TICK_S = 0.02
 

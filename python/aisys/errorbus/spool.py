@@ -45,7 +45,7 @@ class Spool:
     Args:
         path: the folder; made 0700. One process at a time.
         machine: where the reports come from.
-        host: the process they come from.
+        host: the process they come from, with or without `machine/` before it.
         env: `dev`, `staging` or `prod`.
         redact: takes secrets out of a text; a report whose redaction fails goes out without its
             texts.
@@ -81,7 +81,7 @@ class Spool:
             raise ErrorBusError(f"max_bytes of a spool must be at least 4096, not {max_bytes}")
         self.path = Path(path)
         self.machine, self.host, self.env = machine, host, env
-        self.source = f"{machine}/{host}"
+        self.source = host if host.startswith(f"{machine}/") else f"{machine}/{host}"
         self.clock = clock
         self._redact = redact
         self._max_bytes = max_bytes

@@ -4,7 +4,10 @@
 use aisys_core::frame::{Decoder, FrameError, Limits, Source};
 use libfuzzer_sys::fuzz_target;
 
-const LIMITS: Limits = Limits { max_frame_bytes: 1 << 16, max_targets: 16 };
+const LIMITS: Limits = Limits {
+    max_frame_bytes: 1 << 16,
+    max_targets: 16,
+};
 
 /// The frames of a stream that came in chunks of a size, and whether it broke.
 fn decode(data: &[u8], chunk: usize) -> (Vec<Vec<u8>>, bool) {
@@ -30,7 +33,9 @@ fn decode(data: &[u8], chunk: usize) -> (Vec<Vec<u8>>, bool) {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let Some((first, stream)) = data.split_first() else { return };
+    let Some((first, stream)) = data.split_first() else {
+        return;
+    };
     let whole = decode(stream, stream.len().max(1));
     assert_eq!(whole, decode(stream, usize::from(*first).max(1)));
 });

@@ -7,7 +7,9 @@ use aisys_core::queue::PrioQueue;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    let ageing = data.first().and_then(|first| (first & 1 == 1).then_some(u64::from(*first)));
+    let ageing = data
+        .first()
+        .and_then(|first| (first & 1 == 1).then_some(u64::from(*first)));
     let mut queue = PrioQueue::new(ageing);
     let mut alive: HashSet<u32> = HashSet::new();
     let mut ids: Vec<(u64, u32)> = Vec::new();

@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
-from support.messaging import FAST, Pair, pair_of, value
-from support.waiting import eventually
 
 from aisys.errors import DeadlineExceeded, Indefinite, Refused, ResultError, Unreachable
 from aisys.messaging import Limits, Reply
+from support.messaging import FAST, Pair, pair_of, value
+from support.waiting import eventually
 
 
 async def test_a_call_is_answered(pair: Pair) -> None:
@@ -27,7 +27,14 @@ async def test_the_service_sees_the_call(pair: Pair) -> None:
     """Target, priority, trace, flags, deadline and peer arrive with the request."""
     trace = bytes(range(24))
     await pair.client.call(
-        pair.address, "echo", b"x", timeout_s=7, priority=3, trace=trace, sampled=True, idempotent=True
+        pair.address,
+        "echo",
+        b"x",
+        timeout_s=7,
+        priority=3,
+        trace=trace,
+        sampled=True,
+        idempotent=True,
     )
 
     (seen,) = pair.desk.seen
@@ -41,7 +48,9 @@ async def test_the_service_sees_the_call(pair: Pair) -> None:
 async def test_calls_of_one_turn_arrive_as_one_batch(pair: Pair) -> None:
     """Fifty calls made in one turn of the loop enter the service together."""
     await pair.client.call(pair.address, "echo", b"", timeout_s=5)
-    await asyncio.gather(*(pair.client.call(pair.address, "echo", b"%d" % n, timeout_s=5) for n in range(50)))
+    await asyncio.gather(
+        *(pair.client.call(pair.address, "echo", b"%d" % n, timeout_s=5) for n in range(50))
+    )
 
     # The first of them may leave alone, because nothing else is under way at that moment.
     assert sum(pair.desk.batches[1:]) == 50
@@ -51,7 +60,9 @@ async def test_calls_of_one_turn_arrive_as_one_batch(pair: Pair) -> None:
 async def test_replies_find_their_calls(pair: Pair) -> None:
     """A thousand calls at once each get their own answer."""
     bodies = [b"%d" % number for number in range(1000)]
-    replies = await asyncio.gather(*(pair.client.call(pair.address, "echo", body, timeout_s=10) for body in bodies))
+    replies = await asyncio.gather(
+        *(pair.client.call(pair.address, "echo", body, timeout_s=10) for body in bodies)
+    )
 
     assert [reply.body for reply in replies] == bodies
 
@@ -141,7 +152,9 @@ async def test_a_request_that_is_too_large_is_refused_here(transport: str, folde
         with pytest.raises(Refused) as caught:
             await pair.client.call(pair.address, "echo", bytes(1_000_000), timeout_s=5)
         with pytest.raises(Refused) as attached:
-            await pair.client.call(pair.address, "echo", b"", timeout_s=5, attachments=[bytes(1_000_000)])
+            await pair.client.call(
+                pair.address, "echo", b"", timeout_s=5, attachments=[bytes(1_000_000)]
+            )
         reply = await pair.client.call(pair.address, "echo", bytes(900_000), timeout_s=5)
 
         assert (caught.value.reason, attached.value.reason) == ("too_large", "too_large")
@@ -164,7 +177,9 @@ async def test_a_result_that_is_too_large_fails_the_call(transport: str, folder:
         with pytest.raises(ResultError, match="200000 bytes"):
             await pair.client.call(pair.address, "big", b"200000", timeout_s=5)
 
-        assert len((await pair.client.call(pair.address, "big", b"90000", timeout_s=5)).body) == 90_000
+        assert (
+            len((await pair.client.call(pair.address, "big", b"90000", timeout_s=5)).body) == 90_000
+        )
 
 
 async def test_a_name_that_no_frame_can_carry_is_refused(pair: Pair) -> None:
@@ -315,4 +330,4 @@ async def test_links_are_shown(pair: Pair) -> None:
     assert (dialled.host, dialled.state, dialled.dialled) == ("far", "ready", True)
     assert (accepted.host, accepted.machine, accepted.dialled) == ("close", "near", False)
     assert dialled.transport == accepted.transport == pair.transport
-    assert FAST == pair.limits
+    assert pair.limits == FAST

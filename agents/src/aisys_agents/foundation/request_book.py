@@ -46,7 +46,7 @@ class Request:
     urgency: str
     context: dict[str, Any]
     accepted_at: float
-    attempts: int = 0
+    attempts: int = 1
     state: str = "queued"
     text: str | None = None
     result: dict[str, Any] | None = None
