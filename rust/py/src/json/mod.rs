@@ -17,6 +17,7 @@ mod float;
 mod input;
 mod keys;
 mod numbers;
+mod numpy;
 mod object;
 mod out;
 mod parse;

@@ -146,6 +146,15 @@ impl Out {
         self.bytes.capacity()
     }
 
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Takes back what was written behind a length.
+    pub fn truncate(&mut self, len: usize) {
+        self.bytes.truncate(len);
+    }
+
     /// Everything written, without the last comma.
     pub fn text(&self) -> &[u8] {
         self.bytes.strip_suffix(b",").unwrap_or(&self.bytes)
