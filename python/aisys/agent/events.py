@@ -12,6 +12,7 @@ from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
 from aisys.agent.ports import Buffer, ErrorReporter, Publisher, RawEvent, Subscription
 from aisys.agent.schema import describe_problem
+from aisys.agent.typed_dicts import portable
 from aisys.agent.wire import decode_any, encode_any
 from aisys.errors import AgentError
 
@@ -63,6 +64,7 @@ class EventDecoder:
     def __init__(self, handler: str, annotation: Any) -> None:
         self._handler = handler
         self._whole = annotation is Event
+        annotation = portable(annotation)
         self._adapter: TypeAdapter[Any] | None = None
         if not self._whole and annotation is not Any:
             try:

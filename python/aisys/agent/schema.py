@@ -21,6 +21,7 @@ from typing_extensions import TypedDict
 from aisys.agent.plain import is_plain
 from aisys.agent.ports import Buffer
 from aisys.agent.suggest import did_you_mean
+from aisys.agent.typed_dicts import portable
 from aisys.agent.wire import decode_any, encode_any
 from aisys.errors import ArgumentError, ResultError
 
@@ -63,9 +64,9 @@ class ArgumentSchema:
     def adapter(self) -> TypeAdapter[dict[str, Any]]:
         """The pydantic adapter; it costs a millisecond to build and waits for the first call."""
         fields = {
-            parameter.name: parameter.annotation
+            parameter.name: portable(parameter.annotation)
             if parameter.required
-            else NotRequired[parameter.annotation]
+            else NotRequired[portable(parameter.annotation)]
             for parameter in self.parameters
         }
         shape: Any = _make_typed_dict(self.method.replace(".", "_"), fields)
@@ -169,7 +170,7 @@ class ResultSchema:
     @functools.cached_property
     def adapter(self) -> TypeAdapter[Any]:
         """The pydantic adapter, built at first use."""
-        return _adapter(self.annotation, self.method, _RESULT_CONFIG)
+        return _adapter(portable(self.annotation), self.method, _RESULT_CONFIG)
 
     @functools.cached_property
     def check(self) -> Any:

@@ -15,7 +15,7 @@ from aisys.messaging import Event, payload
 from aisys.runtime.options import Options
 
 COORDINATOR = "RequestCoordinator"
-DELIVERED = "response.delivered"
+SUGGESTIONS = "proactive.suggestion"
 PROMPT = "you> "
 ANSWER_TIMEOUT_S = 120.0
 
@@ -37,7 +37,7 @@ class _Chat:
 
     async def run(self) -> int:
         """Answer line by line; the end of input or /quit ends it."""
-        await self._client.subscribe(DELIVERED, self._delivered)
+        await self._client.subscribe(SUGGESTIONS, self._suggested)
         # A thread of its own, because reading a terminal cannot be cancelled; it ends with the process.
         threading.Thread(target=self._read_lines, daemon=True).start()
         say("Talk to the assistant; /quit or Ctrl-D ends it.")
@@ -74,10 +74,10 @@ class _Chat:
         finally:
             self._waiting = False
 
-    def _delivered(self, event: Event) -> None:
-        """Show what was said to this user and is not an answer to this conversation."""
+    def _suggested(self, event: Event) -> None:
+        """Show what the assistant says to this user by itself."""
         said: dict[str, Any] = payload.unpack(event.body, event.attachments)
-        if said.get("user_id") not in (None, self._user) or said.get("channel") != "proactive":
+        if said.get("user_id") not in (None, self._user):
             return
         if self._interactive:
             sys.stdout.write("\r")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import reprlib
+import threading
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -19,6 +20,9 @@ from aisys.errorbus.report import (
 )
 
 MAX_FRAMES: Final = 40
+reporting = threading.local()
+"""`reporting.busy` is set in a thread while it makes or writes one: no report starts another."""
+
 _WITHHELD: Final = "[withheld: redaction failed]"
 
 _repr = reprlib.Repr()
@@ -50,16 +54,23 @@ def finish(draft: Draft, redact: Callable[[str], str]) -> Report:
         text = "" if draft.trace is None else "".join(draft.trace.format())
         return replace(
             report,
-            message=cut(redact(report.message), MAX_MESSAGE),
-            impact=cut(redact(report.impact), MAX_FIELD),
-            traceback=cut(redact(text), MAX_TRACEBACK),
+            message=_clean(report.message, redact, MAX_MESSAGE),
+            impact=_clean(report.impact, redact, MAX_FIELD),
+            traceback=_clean(text, redact, MAX_TRACEBACK),
             context={
-                cut(redact(key), MAX_FIELD): redact(value) if isinstance(value, str) else value
+                _clean(key, redact, MAX_FIELD): (
+                    _clean(value, redact, MAX_CONTEXT_TEXT) if isinstance(value, str) else value
+                )
                 for key, value in report.context.items()
             },
         )
     except Exception:  # noqa: BLE001 - what cannot be redacted must not leave, but the fact must
         return replace(report, message=_WITHHELD, impact="", traceback="", context={})
+
+
+def _clean(text: str, redact: Callable[[str], str], limit: int) -> str:
+    # Lone surrogates come from undecodable file names; JSON has no place for them.
+    return cut(redact(text.encode("utf-8", "backslashreplace").decode()), limit)
 
 
 def safe_context(context: Mapping[str, Any] | None) -> dict[str, Any]:

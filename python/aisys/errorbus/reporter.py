@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from aisys.errorbus.drafts import Draft, capture, safe_context
+from aisys.errorbus.drafts import Draft, capture, reporting, safe_context
 from aisys.errorbus.fingerprint import fingerprint, own_place, shape
 from aisys.errorbus.report import MAX_FIELD, MAX_MESSAGE, RANK, Report, Severity, cut
 from aisys.errorbus.spool import Spool
 from aisys.ids import new_id
 
 OWN_PACKAGES: Final = frozenset({"aisys", "aisys_agents"})
-
-_reporting = threading.local()
 
 
 class Reporter:
@@ -71,10 +68,10 @@ class Reporter:
         Returns:
             The report's id, or that of the one it is counted into; "" if none could be made.
         """
-        if getattr(_reporting, "busy", False):
+        if getattr(reporting, "busy", False):
             self.failed += 1
             return ""
-        _reporting.busy = True
+        reporting.busy = True
         try:
             draft = self._draft(error, severity, category, impact or "", context, method or "")
             return self._spool.offer(draft)
@@ -82,7 +79,7 @@ class Reporter:
             self.failed += 1
             return ""
         finally:
-            _reporting.busy = False
+            reporting.busy = False
 
     def _draft(
         self,

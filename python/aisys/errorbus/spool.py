@@ -15,7 +15,7 @@ from typing import Any, Final
 from aisys import json
 from aisys.clock import SYSTEM_CLOCK, Clock
 from aisys.errorbus.cursors import Cursors
-from aisys.errorbus.drafts import Draft, finish
+from aisys.errorbus.drafts import Draft, finish, reporting
 from aisys.errorbus.errors import ErrorBusError
 from aisys.errorbus.folding import Folder
 from aisys.errorbus.journal import Journal, Position
@@ -45,7 +45,7 @@ class Spool:
     Args:
         path: the folder; made 0700. One process at a time.
         machine: where the reports come from.
-        host: the process they come from.
+        host: the process they come from, with or without `machine/` before it.
         env: `dev`, `staging` or `prod`.
         redact: takes secrets out of a text; a report whose redaction fails goes out without its
             texts.
@@ -81,7 +81,7 @@ class Spool:
             raise ErrorBusError(f"max_bytes of a spool must be at least 4096, not {max_bytes}")
         self.path = Path(path)
         self.machine, self.host, self.env = machine, host, env
-        self.source = f"{machine}/{host}"
+        self.source = host if host.startswith(f"{machine}/") else f"{machine}/{host}"
         self.clock = clock
         self._redact = redact
         self._max_bytes = max_bytes
@@ -99,6 +99,7 @@ class Spool:
         self._cursors = Cursors(self.path)
         self._position: Position = (0, 0)
         self._next_open = 0.0
+        self._written = False
         self._unreported: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
         self.evicted: Counter[str] = Counter()
@@ -168,6 +169,7 @@ class Spool:
 
         def work() -> None:
             self._write_folded(everything=True)
+            self._write_losses()
             self._opened()
 
         await self._call(work)
@@ -211,6 +213,7 @@ class Spool:
         return await asyncio.wrap_future(future)
 
     def _run(self) -> None:
+        reporting.busy = True
         while True:
             item = self._next()
             if item is None:
@@ -222,7 +225,10 @@ class Spool:
             if self._queue.empty():
                 self._write_folded()
                 self._write_losses()
-                self._notify()
+                if self._written:
+                    # Only then: a forwarder that is woken reads, and its reading comes by here too.
+                    self._written = False
+                    self._notify()
         self._write_folded(everything=True)
         self._write_losses()
         if self._journal is not None:
@@ -244,22 +250,23 @@ class Spool:
                 self._listeners.discard(listener)
 
     def _write(self, draft: Draft) -> None:
-        report = finish(draft, self._redact)
         try:
+            report = finish(draft, self._redact)
             journal = self._opened()
             if journal.is_full():
                 self._make_room(journal)
             self._append(journal, report)
             self.last_error = ""
-        except (OSError, ErrorBusError) as error:
+        except Exception as error:  # noqa: BLE001 - one bad report must not end the thread
             self.last_error = str(error)
-            self._count_lost(report)
+            self._count_lost(draft.report)
 
     def _append(self, journal: Journal, report: Report) -> None:
         position = (self._position[0], self._position[1] + 1)
         body = json.dumps(replace(report, epoch=position[0], seq=position[1]).to_dict())
         journal.append(body, RANK[report.severity], position, sync=report.severity == "critical")
         self._position = position
+        self._written = True
 
     def _make_room(self, journal: Journal) -> None:
         gone = journal.compact(self._cursors.done())

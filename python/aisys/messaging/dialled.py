@@ -117,19 +117,22 @@ class DialledLink(Link):
         await self._pause(
             self._early_losses and min(pause_s * 2**self._early_losses, limits.reconnect_max_s)
         )
-        while self._wanted and not self._ready:
+        while not self._has_arrived():
             self._state = "connecting"
             try:
                 await self._attempt(limits.connect_timeout_s)
             except (OSError, TimeoutError, AisysError) as error:
                 pause_s = self._attempt_failed(error, pause_s)
             self._settle()
-            if not self._wanted or self._state == "ready":
+            if self._has_arrived():
                 break
             if await self._pause(pause_s):
                 pause_s *= 2
         if not self._ready:
             self._state = "idle"
+
+    def _has_arrived(self) -> bool:
+        return self._ready or not self._wanted
 
     async def _pause(self, seconds: float) -> bool:
         """Wait before the next attempt; False if a new address cut it short."""

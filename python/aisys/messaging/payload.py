@@ -36,7 +36,7 @@ def pack(value: object) -> tuple[bytes, list[Buffer]]:
         The body, and the buffers to attach; the buffers of large values are views, not copies.
 
     Raises:
-        JSONEncodeError: something in it has no place in JSON and is not a buffer.
+        TypeError: something in it is neither JSON nor a buffer.
         ValueError: it is nested too deeply or has too many parts.
     """
     if not _has_array(value):

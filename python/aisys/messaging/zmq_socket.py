@@ -359,6 +359,8 @@ class SocketPump:
         # The reader goes first: the descriptor belongs to ZeroMQ and may be used again at once.
         self._loop.remove_reader(self._descriptor)
         if self._monitor is not None:
-            self._monitor.close()
+            # In this order: ZeroMQ announces the end of monitoring with a blocking send to the
+            # monitor, which would wait for ever for one that is closed.
             self._socket.disable_monitor()
+            self._monitor.close()
         self._socket.close(linger=linger_ms)

@@ -67,7 +67,7 @@ class FleetProcess:
         announced = False
         while not self._stop_asked:
             self._changed.clear()
-            if any(supervisor.ended.is_set() for supervisor in self._supervisors):
+            if self._is_over():
                 break
             if not announced and all(
                 supervisor.summary is not None for supervisor in self._supervisors
@@ -86,6 +86,12 @@ class FleetProcess:
         """Ask for an orderly stop."""
         self._stop_asked = True
         self._changed.set()
+
+    def _is_over(self) -> bool:
+        """Whether a supervisor failed, or all have ended; one that was asked to stop leaves the others running."""
+        ended = [supervisor for supervisor in self._supervisors if supervisor.ended.is_set()]
+        failed = any(supervisor.process.wait() != 0 for supervisor in ended)
+        return failed or len(ended) == len(self._supervisors)
 
     def _start(self, machine: str) -> None:
         mine, its = make_pair()

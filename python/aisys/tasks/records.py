@@ -10,7 +10,6 @@ from typing import Any, Final, Literal
 
 from aisys import json
 from aisys.backends.sqlite import Schema
-from aisys.tasks.errors import StaleClaim
 from aisys.tasks.model import Claim, TaskInfo
 
 MAX_DEATHS: Final = 3
@@ -200,15 +199,10 @@ def claim(
     )
 
 
-def check_current(db: sqlite3.Connection, claim: Claim) -> None:
-    """Go on only with the current claim.
-
-    Raises:
-        StaleClaim: it is not.
-    """
+def is_current(db: sqlite3.Connection, claim: Claim) -> bool:
+    """Whether this claim still holds its task."""
     row = db.execute("SELECT state, token FROM tasks WHERE id = ?", (claim.id,)).fetchone()
-    if row != ("running", claim.token):
-        raise StaleClaim(claim.id, claim.token)
+    return bool(row == ("running", claim.token))
 
 
 def renew(db: sqlite3.Connection, claim: Claim, lease_until: float) -> Renewal:

@@ -15,7 +15,8 @@ from aisys.tasks.model import Claim
 from aisys.tasks.store import TaskStore
 
 Handler = Callable[[dict[str, Any]], Awaitable[Any]]
-OnError = Callable[[Claim, BaseException], None]
+OnError = Callable[[Claim | None, BaseException], None]
+"""Told the claim whose attempt failed, or None when the store itself did."""
 
 LOOK_EVERY_S: Final = 1.0
 RENEWALS_PER_LEASE: Final = 3
@@ -30,7 +31,8 @@ class TaskRunner:
 
     Args:
         store: an open store.
-        handlers: what to call, by the name of the task.
+        handlers: what to call, by the name of the task. Looked at for each claim, so that handlers
+            may come and go.
         concurrency: how many tasks run at a time.
         lease_s: how long a task is held without a renewal.
         time_limit_s: how long one attempt may run; None for no limit.
@@ -57,7 +59,7 @@ class TaskRunner:
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._store = store
-        self._handlers = dict(handlers)
+        self._handlers = handlers
         self._concurrency = concurrency
         self._lease_s = lease_s
         self._time_limit_s = time_limit_s
@@ -158,7 +160,11 @@ class TaskRunner:
                 self._tell(claim, error)
 
     async def _run(self, claim: Claim) -> None:
-        handler = self._handlers[claim.name]
+        handler = self._handlers.get(claim.name)
+        if handler is None:
+            # It went between the claim and now.
+            await self._record(claim, self._store.hand_back(claim))
+            return
         try:
             async with asyncio.timeout(self._time_limit_s):
                 result = await handler(claim.payload)
@@ -212,7 +218,4 @@ class TaskRunner:
 
     def _tell(self, claim: Claim | None, error: BaseException) -> None:
         if self._on_error is not None:
-            self._on_error(claim or _NOBODY, error)
-
-
-_NOBODY: Final = Claim("", "", {}, 0, 0, 0, 0, 0.0)
+            self._on_error(claim, error)

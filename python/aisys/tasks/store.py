@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar, cast
 
 from aisys import json
 from aisys.backends import BackendError, Durability
@@ -358,17 +358,21 @@ class TaskStore:
         self._listeners.discard(listener)
 
     async def _end(self, claim: Claim, work: Callable[[sqlite3.Connection, float], T]) -> T:
-        def guarded(db: sqlite3.Connection) -> T:
+        def guarded(db: sqlite3.Connection) -> tuple[bool, T | None]:
             now = self.clock.time()
-            # The lease is judged here and now, not when somebody next looks for work.
+            # The lease is judged here and now, not when somebody next looks for work; and what was
+            # found to be lost stays so, which is why a stale claim is not an exception in here.
             records.release_lost(db, self.clock.monotonic(), now, "its lease ran out")
-            records.check_current(db, claim)
-            return work(db, now)
+            if not records.is_current(db, claim):
+                return False, None
+            return True, work(db, now)
 
-        result = await self._write(guarded)
+        current, result = await self._write(guarded)
         self._wake(claim.id)
         self._notify()
-        return result
+        if not current:
+            raise StaleClaim(claim.id, claim.token)
+        return cast("T", result)
 
     async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if self._lock is None:

@@ -18,6 +18,7 @@ from aisys.agent import (
     AgentSpec,
     AgentTable,
     Caller,
+    Dispatcher,
     Event,
     Proxy,
 )
@@ -29,6 +30,7 @@ from aisys.logs import get_logger
 from aisys.metrics import Registry
 from aisys.testing.bus import LocalBus
 from aisys.testing.errors import ErrorLog, LoggedError
+from aisys.testing.tasks import LocalTasks
 
 A = TypeVar("A", bound=Agent)
 
@@ -69,6 +71,7 @@ class LocalFleet:
         self._state_kind = state
         self._given_directory = directory
         self._clock = clock
+        self._tasks: LocalTasks | None = None
         self._machine = machine
         self._host = f"{machine}/test"
         self._random = random.Random(seed)  # noqa: S311 - jitter, not secrets
@@ -76,6 +79,7 @@ class LocalFleet:
         self.metrics = Registry()
         self.error_log = ErrorLog()
         self.table = AgentTable(metrics=self.metrics, clock=clock)
+        self.dispatcher = Dispatcher(self.table, metrics=self.metrics)
         self.caller = Caller(self.table, fleet=fleet)
         self._runners: dict[str, AgentRunner] = {}
         self._bus: LocalBus | None = None
@@ -84,12 +88,22 @@ class LocalFleet:
 
     async def __aenter__(self) -> Self:
         self._backend = self._open_backend()
-        self._bus = LocalBus(self._host, self._machine)
+        self._bus = LocalBus(self._host, self._machine, self.dispatcher)
+        tasks = [
+            task.qualname
+            for cls in self._classes.values()
+            for task in AgentSpec.of(cls).tasks.values()
+        ]
         try:
+            if tasks:
+                self._tasks = LocalTasks(self.directory / "tasks.db", self.error_log, self._clock)
+                await self._tasks.store.open()
             for name in self._classes:
                 await self._start(name)
-            for runner in self._runners.values():
+            for runner in list(self._runners.values()):
                 await runner.ready()
+            if self._tasks is not None:
+                await self._tasks.start(tasks)
         except BaseException:
             await self._close()
             raise
@@ -122,6 +136,17 @@ class LocalFleet:
         if self._bus is None:
             raise RuntimeError("LocalFleet is used as `async with LocalFleet(...) as fleet`")
         return self._bus
+
+    @property
+    def tasks(self) -> LocalTasks:
+        """The task queue, for agents that declare tasks.
+
+        Raises:
+            RuntimeError: none does, or the fleet is not running.
+        """
+        if self._tasks is None:
+            raise RuntimeError("no running agent of this fleet declares a @task")
+        return self._tasks
 
     @property
     def errors(self) -> list[LoggedError]:
@@ -215,6 +240,7 @@ class LocalFleet:
             metrics=self.metrics,
             state=self._state(name),
             publisher=self.bus,
+            tasks=self._tasks,
             settings=self._settings.get(name, {}),
             clock=self._clock,
             random=self._random,
@@ -235,10 +261,14 @@ class LocalFleet:
         return State(self._backend, name, path=self.directory / "agents" / name)
 
     async def _close(self) -> None:
+        if self._tasks is not None:
+            await self._tasks.close()
+            self._tasks = None
         for runner in reversed(list(self._runners.values())):
             await runner.drain(grace_s=1.0)
             await runner.stop()
         self._runners.clear()
+        await self.dispatcher.close()
         if self._bus is not None:
             await self._bus.endpoint.close()
             self._bus = None

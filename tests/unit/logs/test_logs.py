@@ -61,7 +61,7 @@ def test_registered_secrets_are_nowhere(stream: io.StringIO) -> None:
     register_secret("canary-4711")
     log = get_logger("test")
     try:
-        raise ValueError("key canary-4711 refused")
+        raise ValueError("key canary-4711 refused")  # noqa: TRY301
     except ValueError:
         log.exception("failed with canary-4711", nested={"a": ["canary-4711"]}, canary="x")
     log.info("plain", **{"canary-4711": 1})

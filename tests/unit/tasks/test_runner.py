@@ -76,7 +76,8 @@ async def test_a_failing_handler_is_tried_again(store: TaskStore) -> None:
             raise ValueError(f"boom {calls}")
         return "at last"
 
-    def on_error(claim: Claim, error: BaseException) -> None:
+    def on_error(claim: Claim | None, error: BaseException) -> None:
+        assert claim is not None
         told.append((claim.id, str(error)))
 
     runner = TaskRunner(store, {"A.m": handler}, on_error=on_error)
@@ -202,6 +203,26 @@ async def test_stop_lets_tasks_end_and_hands_back_the_rest(store: TaskStore) -> 
     assert (back.state, back.attempts) == ("ready", 0)
     await store.submit("A.quick", {}, id="later")
     assert runner.running == 0
+
+
+async def test_handlers_may_come_and_go(store: TaskStore) -> None:
+    """A task whose handler is gone waits; it runs when the handler is back."""
+
+    async def handler(_: dict[str, Any]) -> str:
+        return "ran"
+
+    handlers = {"A.m": handler}
+    runner = TaskRunner(store, handlers)
+    await runner.start()
+    del handlers["A.m"]
+    await store.submit("A.m", {}, id="one")
+    await store.claim([], limit=1)
+    info = await store.get("one")
+    assert info is not None
+    assert info.state == "ready"
+    handlers["A.m"] = handler
+    assert (await store.wait("one")).result == "ran"
+    await runner.stop()
 
 
 async def test_a_reminder_fires_once_at_its_time(store: TaskStore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,19 @@ MIN_SCORE = 0.25
 MIN_CONFIDENCE = 0.4
 _COMMANDS = {"remember", "forget", "recall", "reminder", "list_reminders", "command"}
 _CONVERSATION = {"turn", "session", "summary"}
+
+
+BUFFERED = "buffered"
+
+
+def name_place(stored: str, machine: str) -> str:
+    """Where a memory is, in words; `machine` is where memories are kept."""
+    return f"this machine until {machine} is back" if stored == BUFFERED else stored
+
+
+def name_away(agents: Iterable[str], machine: str) -> str:
+    """Whom a search could not reach, and on which machine."""
+    return f"{machine} ({', '.join(agents)})"
 
 
 class Recall:
@@ -66,7 +80,9 @@ class Recall:
                 "none",
             )
         if away:
-            outcome.text += " " + turn.say("not_reached", names=", ".join(away))
+            outcome.text += " " + turn.say(
+                "not_reached", names=name_away(away, self._flow.memory_machine)
+            )
         if found:
             await self._keep_in_mind(outcome)
         return outcome
@@ -84,7 +100,11 @@ class Recall:
         if not good:
             return False
         best = good[0]
-        outcome.text = turn.say("recalled", content=best["content"], where=best["stored"])
+        outcome.text = turn.say(
+            "recalled",
+            content=best["content"],
+            where=name_place(best["stored"], self._flow.memory_machine),
+        )
         outcome.data["stored"] = best["stored"]
         outcome.data["facts"] = [
             {name: fact[name] for name in ("fact_id", "topic", "content", "stored", "score")}
@@ -96,7 +116,11 @@ class Recall:
             and good[1]["topic"] == best["topic"]
         ):
             second = good[1]
-            text = turn.say("recalled_more", content=second["content"], where=second["stored"])
+            text = turn.say(
+                "recalled_more",
+                content=second["content"],
+                where=name_place(second["stored"], self._flow.memory_machine),
+            )
             outcome.text += " " + text
         return True
 
@@ -130,7 +154,11 @@ class Recall:
         ]
         if not hits:
             return False
-        outcome.text = turn.say("recalled", content=hits[0]["content"], where=hits[0]["stored"])
+        outcome.text = turn.say(
+            "recalled",
+            content=hits[0]["content"],
+            where=name_place(hits[0]["stored"], self._flow.memory_machine),
+        )
         outcome.agent = "MemoryClient"
         outcome.data["stored"] = hits[0]["stored"]
         return True

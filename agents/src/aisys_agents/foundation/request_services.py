@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aisys.errors import AgentError, CallError
 from aisys_agents.foundation.request_flow import OpenQuestion, Outcome, Turn
-from aisys_agents.foundation.request_recall import Recall
+from aisys_agents.foundation.request_recall import BUFFERED, Recall, name_away
 
 if TYPE_CHECKING:
     from aisys_agents.foundation.request_flow import RequestFlow
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Services"]
 
-BUFFERED = "buffered"
 _CHAT = ("greeting", "farewell", "thanks", "how_are_you", "joke", "about_self", "small_talk")
 _BY_OTHERS = {"command", "web_search"}
 _FORGET_SCORE = 0.3
@@ -114,7 +113,9 @@ class Services:
         if not facts:
             text = turn.say("not_found")
             if found["unreached"]:
-                text += " " + turn.say("not_reached", names=", ".join(found["unreached"]))
+                text += " " + turn.say(
+                    "not_reached", names=name_away(found["unreached"], self._flow.memory_machine)
+                )
             return Outcome(text, status="not_found", agent="KnowledgeBase")
         if len(facts) > 1 and facts[1]["score"] > 0.95 * facts[0]["score"]:
             choices = "; ".join(f'"{fact["content"]}"' for fact in facts)

@@ -104,7 +104,7 @@ fn raw(writer: &mut Writer<'_, '_>, value: &Bound<'_, PyAny>) -> Written {
     let with_nul = unsafe { std::slice::from_raw_parts(bytes.as_ptr(), bytes.len() + 1) };
     parse::check(writer.py, with_nul)
         .map_err(|error| refused(format!("Raw holds text that is not JSON: {}", error.value(writer.py))))?;
-    writer.out.extend_text(bytes);
+    writer.out.fragment(bytes);
     Ok(())
 }
 

@@ -112,3 +112,14 @@ pub fn structure_mask(chunk: &[u8]) -> u32 {
 pub fn is_structure(byte: u8) -> bool {
     byte == b'"' || matches!(byte | 0x20, b'{' | b'}')
 }
+
+/// Whether one of eight bytes is special.
+#[inline(always)]
+pub fn has_special(eight: u64) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let quote = (eight ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
+    let backslash = (eight ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+    let control = eight.wrapping_sub(ONES * 0x20);
+    // A borrow can only come from a byte that is special itself.
+    (quote | backslash | control) & !eight & (ONES << 7) != 0
+}
