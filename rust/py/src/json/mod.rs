@@ -17,6 +17,7 @@ mod float;
 mod input;
 mod keys;
 mod numbers;
+mod numpy;
 mod object;
 mod out;
 mod parse;
@@ -29,6 +30,7 @@ mod setup;
 mod skip;
 mod strings;
 mod utf8;
+mod wide;
 mod write;
 
 use std::convert::Infallible;

@@ -87,6 +87,7 @@ fn digit(text: &[u8], at: usize) -> Option<u8> {
     (digit < 10).then_some(digit)
 }
 
+#[inline(always)]
 fn fraction(cursor: &mut Cursor<'_>, whole: Whole) -> Result<Number, Stop> {
     let text = cursor.text();
     let mut at = whole.end;

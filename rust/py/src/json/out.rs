@@ -3,7 +3,8 @@
 //! Every value is written with a comma behind it: containers turn the last one into their closer, and the whole text
 //! loses it. So there is one write where there would be two, and no question whether an item is the first.
 
-use super::scan::{LANES, has_special, masks};
+use super::scan::{LANES, has_special, masks, pair_has_special};
+use super::wide;
 
 /// Room that is always there behind a string: its quotes, what follows it, an escape, and a block written at its end.
 const SLACK: usize = 32;
@@ -145,6 +146,15 @@ impl Out {
         self.bytes.capacity()
     }
 
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Takes back what was written behind a length.
+    pub fn truncate(&mut self, len: usize) {
+        self.bytes.truncate(len);
+    }
+
     /// Everything written, without the last comma.
     pub fn text(&self) -> &[u8] {
         self.bytes.strip_suffix(b",").unwrap_or(&self.bytes)
@@ -252,6 +262,9 @@ impl Out {
                 if special == 0 {
                     pen.block(bytes, LANES);
                     at += LANES;
+                    let copied = wide::copy_ordinary(&text[at..], pen.0);
+                    at += copied;
+                    pen.0 = pen.0.add(copied);
                     continue;
                 }
                 let ordinary = special.trailing_zeros() as usize;
@@ -280,7 +293,7 @@ impl Out {
             if len >= 8 {
                 let first = rest.as_ptr().cast::<u64>().read_unaligned();
                 let last = rest.as_ptr().add(len - 8).cast::<u64>().read_unaligned();
-                if !has_special(first) && !has_special(last) {
+                if !pair_has_special(first, last) {
                     // The two overlap where they say the same.
                     pen.block(first.to_ne_bytes(), len - 8);
                     pen.block(last.to_ne_bytes(), 8);

@@ -7,6 +7,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
+use super::numpy;
 use super::object::Object;
 use super::parse;
 use super::write::{Failure, Order, Writer, Written, python_failure, refused};
@@ -22,6 +23,9 @@ pub fn write(writer: &mut Writer<'_, '_>, value: &Bound<'_, PyAny>, depth: usize
     for _ in 0..MAX_CONVERSIONS {
         if ptr::eq(current.get_type_ptr().cast(), raw_type) {
             return raw(writer, &current);
+        }
+        if numpy::write(writer, &current, depth) {
+            return Ok(());
         }
         if is_written(&current) {
             return writer.value(current.as_ptr(), depth);

@@ -187,9 +187,9 @@ impl Writer<'_, '_> {
         if kind == &raw mut ffi::PyDict_Type {
             self.dict(value, depth)
         } else if kind == &raw mut ffi::PyList_Type {
-            self.list(value, depth)
+            self.sequence(value, depth, true)
         } else if kind == &raw mut ffi::PyTuple_Type {
-            self.tuple(value, depth)
+            self.sequence(value, depth, false)
         } else {
             self.other(value, depth)
         }
@@ -277,7 +277,7 @@ impl Writer<'_, '_> {
         Err(refused("the integer does not fit 64 bits: send it as a string"))
     }
 
-    #[inline(always)]
+    #[inline(never)]
     pub fn number(&mut self, value: f64) -> Written {
         if !value.is_finite() {
             let name = if value.is_nan() {
@@ -309,52 +309,45 @@ impl Writer<'_, '_> {
         Ok(depth + 1)
     }
 
-    #[inline(never)]
-    fn list(&mut self, list: *mut ffi::PyObject, depth: usize) -> Written {
+    /// Writes an exact list or tuple.
+    #[inline(always)]
+    fn sequence(&mut self, sequence: *mut ffi::PyObject, depth: usize, is_list: bool) -> Written {
         let depth = Self::enter(depth)?;
         self.out.push(b'[');
         let mut index = 0;
-        // SAFETY: an exact list. Writing an item may run Python code that changes it, so the length is read anew each
-        // time.
-        while index < unsafe { ffi::PyList_GET_SIZE(list) } {
+        // SAFETY: an exact list or tuple, whose length stands behind its head. Writing an item may run Python code that
+        // changes a list, so the length is read anew each time.
+        while index < unsafe { ffi::Py_SIZE(sequence) } {
             // SAFETY: the index is below the length.
-            let item = unsafe { ffi::PyList_GET_ITEM(list, index) };
-            self.item(item, depth, index)?;
+            let item = unsafe {
+                if is_list {
+                    ffi::PyList_GET_ITEM(sequence, index)
+                } else {
+                    ffi::PyTuple_GET_ITEM(sequence, index)
+                }
+            };
+            self.value(item, depth)
+                .map_err(|failure| inside(failure, || index.to_string()))?;
             index += 1;
         }
         self.out.close(b']');
         Ok(())
     }
 
-    #[inline(never)]
-    fn tuple(&mut self, tuple: *mut ffi::PyObject, depth: usize) -> Written {
-        let depth = Self::enter(depth)?;
-        self.out.push(b'[');
-        // SAFETY: an exact tuple, which cannot change.
-        for index in 0..unsafe { ffi::PyTuple_GET_SIZE(tuple) } {
-            // SAFETY: the index is below the length.
-            let item = unsafe { ffi::PyTuple_GET_ITEM(tuple, index) };
-            self.item(item, depth, index)?;
-        }
-        self.out.close(b']');
-        Ok(())
-    }
-
+    /// Writes an exact dict.
     #[inline(always)]
-    fn item(&mut self, item: *mut ffi::PyObject, depth: usize, index: ffi::Py_ssize_t) -> Written {
-        self.value(item, depth)
-            .map_err(|failure| inside(failure, || index.to_string()))
-    }
-
-    #[inline(never)]
     fn dict(&mut self, dict: *mut ffi::PyObject, depth: usize) -> Written {
         let depth = Self::enter(depth)?;
         if self.order != Order::Given {
             return self.sorted_dict(dict, depth);
         }
-        self.out.push(b'{');
         // SAFETY: an exact dict, here and below.
         let size = unsafe { (*dict.cast::<ffi::PyDictObject>()).ma_used };
+        if size == 0 {
+            self.out.extend(b"{},");
+            return Ok(());
+        }
+        self.out.push(b'{');
         let mut place = 0;
         let mut key = std::ptr::null_mut();
         let mut value = std::ptr::null_mut();
