@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from aisys.errors import DeadlineExceeded, Indefinite, Refused, ResultError, Unreachable
+from aisys.errors import DeadlineExceeded, FrameError, Indefinite, Refused, ResultError, Unreachable
 from aisys.messaging import Limits, Reply
+from aisys.messaging.frames import FrameDecoder, FrameEncoder, Kind
+from aisys.messaging.hello import Hello
 from support.messaging import FAST, Pair, pair_of, value
 from support.waiting import eventually
 
@@ -333,3 +335,31 @@ async def test_links_are_shown(pair: Pair) -> None:
     assert (accepted.host, accepted.machine, accepted.dialled) == ("close", "near", False)
     assert dialled.transport == accepted.transport == pair.transport
     assert pair.limits == FAST
+
+
+async def test_a_reply_that_no_frame_can_carry_fails_the_call(pair: Pair) -> None:
+    """Five thousand attachments are more than the format has room for: the caller hears of it at once."""
+    call = pair.client.call(pair.address, "never", b"", timeout_s=10)
+    await eventually(lambda: pair.desk.seen)
+    pair.desk.seen[0].reply(b"", [b"x"] * 5000)
+
+    with pytest.raises(FrameError):
+        await call
+    assert (await pair.client.call(pair.address, "echo", b"next", timeout_s=5)).body == b"next"
+
+
+async def test_a_slow_greeting_is_not_confused_by_heartbeats(folder: Path) -> None:
+    """A server says nothing before it has been greeted, however many heartbeats have passed."""
+    async with pair_of("unix", folder, limits=Limits(heartbeat_s=0.1, heartbeat_misses=30)) as pair:
+        reader, writer = await asyncio.open_unix_connection(str(pair.path))
+        await eventually(lambda: pair.server._beats >= 4)
+        encoder = FrameEncoder()
+        encoder.add(Kind.HELLO, 0, None, Hello("slow", "near", "1", 1_000_000).encode())
+        writer.write(encoder.take())
+        decoder = FrameDecoder()
+        frames = []
+        while not frames:
+            frames = decoder.feed(await reader.read(65_536))
+
+        assert frames[0].kind == Kind.HELLO
+        writer.close()
