@@ -316,6 +316,8 @@ class Endpoint:
                 # A frozen or blocked process has heard nobody: that says nothing about the others.
                 link.woke_up()
             link.beat(sends, misses)
+        if self._tcp is not None:
+            self._tcp.look()
         if sends:
             self._publisher.tick()
             if self._keys is not None:

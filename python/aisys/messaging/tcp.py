@@ -135,6 +135,10 @@ class TcpNode:
             raise
         return channel
 
+    def look(self) -> None:
+        """See whether anything has arrived unnoticed."""
+        self._node.look()
+
     async def close(self, grace_s: float) -> None:
         """Close every socket and end the context.
 
