@@ -12,9 +12,9 @@ import orjson
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support.json_tiers import TIERS, each_tier
 
 from aisys.json import JSONDecodeError, JSONEncodeError, JSONPointerError, tier_native, tier_stdlib
+from support.json_tiers import TIERS, each_tier
 
 INTEGERS = st.integers(-(2**63), 2**64 - 1)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)

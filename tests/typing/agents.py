@@ -6,6 +6,7 @@ A line that ends in `# type: T` must be revealed as T, one that ends in `# error
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import reveal_type
 
 from pydantic import BaseModel
 
@@ -25,7 +26,7 @@ class Library(Agent):
     @method
     async def add(self, topic: str, *, stars: int = 1) -> Fact:
         reveal_type(self.config.limit)  # type: int
-        self.config.missing  # error: attr-defined
+        _ = self.config.missing  # error: attr-defined
         return Fact(text=topic)
 
     @method(timeout_s=2.0, idempotent=True)

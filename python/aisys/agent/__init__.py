@@ -1,11 +1,10 @@
 """What an agent is made of, and what runs it: decorators, proxies, calls, life cycle."""
 
-from typing import TYPE_CHECKING, Any
-
 from aisys.agent.base import Agent as Agent
 from aisys.agent.caller import Caller as Caller
 from aisys.agent.caller import CallOptions as CallOptions
 from aisys.agent.context import AgentContext as AgentContext
+from aisys.agent.dispatcher import Dispatcher as Dispatcher
 from aisys.agent.events import Event as Event
 from aisys.agent.events import EventError as EventError
 from aisys.agent.health import Health as Health
@@ -28,9 +27,6 @@ from aisys.agent.runner import AgentRunner as AgentRunner
 from aisys.agent.spec import AgentSpec as AgentSpec
 from aisys.agent.spec import MethodSpec as MethodSpec
 from aisys.agent.tasks import task as task
-
-if TYPE_CHECKING:
-    from aisys.agent.dispatcher import Dispatcher as Dispatcher
 
 __all__ = [
     "Agent",
@@ -61,12 +57,3 @@ __all__ = [
     "subscribe",
     "task",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    # The dispatcher brings the native queue along, which agents and their tests do without.
-    if name != "Dispatcher":
-        raise AttributeError(f"module 'aisys.agent' has no attribute {name!r}")
-    from aisys.agent.dispatcher import Dispatcher
-
-    return Dispatcher

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aisys import tracing
 from aisys.agent.builtin import BUILTIN_SPECS
-from aisys.agent.local import AgentTable, LocalAgent, mark_reported
+from aisys.agent.local import AgentTable, LocalAgent, mark_reported, not_running
 from aisys.agent.names import find_imported
 from aisys.agent.ports import RemoteCaller, Routes
 from aisys.agent.scope import current_scope
@@ -59,7 +59,8 @@ class Caller:
         self._routes = routes
         self._remote = remote
         self._fleet = fleet
-        self._monotonic = table.clock.monotonic
+        self._monotonic = table.monotonic
+        self.find_local = table.get
 
     def knows(self, agent: str) -> bool:
         """Whether the fleet has this agent, built and configured."""
@@ -226,6 +227,8 @@ class Caller:
             await replies.aclose()
 
     def _route(self, agent: str, target: str) -> tuple[RemoteCaller, Any]:
+        if self._table.absent(agent):
+            raise not_running(target)
         route = self._routes.lookup(agent) if self._routes is not None else None
         if route is None or self._remote is None:
             raise Refused(f"{target}: {self._why_unknown(agent)}", reason="unknown_agent")

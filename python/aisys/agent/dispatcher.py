@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import types
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from aisys import tracing
-from aisys.agent.local import AgentTable, LocalMethod, close_stream, outcome_of
-from aisys.agent.scope import CallScope, scope
+from aisys.agent.local import AgentTable, LocalMethod, outcome_of
+from aisys.agent.serving import Counters, Run, admit, first_step, send_items
 from aisys.agent.wheel import Guard
 from aisys.errors import AgentError, DeadlineExceeded, Indefinite, Refused
 from aisys.queue import PriorityQueue
@@ -32,73 +32,6 @@ MAX_VITAL = 100
 SLICE_S = 0.005
 _VITAL = (".ping", ".health")
 _ENDED = object()
-
-
-class _Run:
-    """One request that is being served."""
-
-    context: contextvars.Context
-    coroutine: Any
-
-    __slots__ = (
-        "arguments",
-        "began",
-        "cancelled",
-        "context",
-        "coroutine",
-        "method",
-        "request",
-        "scope",
-        "task",
-        "trace",
-        "wrap",
-    )
-
-    def __init__(
-        self,
-        request: Incoming,
-        method: LocalMethod,
-        arguments: dict[str, Any],
-        wrap: Callable[[Incoming, LocalMethod, dict[str, Any]], Any] | None,
-        began: float,
-    ) -> None:
-        self.request = request
-        self.method = method
-        self.arguments = arguments
-        self.wrap = wrap
-        self.began = began
-        self.scope = CallScope(request.deadline, method.context)
-        trace = request.trace
-        self.trace = (
-            tracing.TraceContext.from_bytes(trace, request.sampled) if trace is not None else None
-        )
-        self.task: asyncio.Task[None] | None = None
-        self.cancelled = False
-
-
-def _first_step(run: _Run) -> Any:
-    """Begin a handler; runs inside of the handler's own context."""
-    scope.set(run.scope)
-    if run.trace is not None:
-        tracing.use(run.trace)
-    if run.wrap is None:
-        run.coroutine = coroutine = run.method.function(**run.arguments)
-    else:
-        run.coroutine = coroutine = run.wrap(run.request, run.method, run.arguments)
-    return coroutine.send(None)
-
-
-class _Counters:
-    """What the dispatcher counts beside the calls themselves."""
-
-    __slots__ = ("running", "shed", "waiting")
-
-    def __init__(self, metrics: Registry) -> None:
-        self.waiting = metrics.gauge("aisys_requests_waiting", "Requests waiting for a handler.")
-        self.running = metrics.gauge("aisys_requests_running", "Handlers that are suspended.")
-        self.shed = metrics.counter(
-            "aisys_requests_shed_total", "Requests refused because too many were waiting."
-        )
 
 
 class Dispatcher:
@@ -123,13 +56,13 @@ class Dispatcher:
         self._table = table
         self._max_running = max_running
         self._max_waiting = max_waiting
-        self._counters = _Counters(metrics) if metrics is not None else None
-        self._monotonic = table.clock.monotonic
+        self._counters = Counters(metrics) if metrics is not None else None
+        self._monotonic = table.monotonic
         self._queue: PriorityQueue[Incoming] = PriorityQueue(max_waiting)
         self._idle: list[asyncio.Future[None]] = []
         self._workers: set[asyncio.Task[None]] = set()
         self._vital: set[asyncio.Task[None]] = set()
-        self._suspended: dict[int, _Run] = {}
+        self._suspended: dict[int, Run] = {}
         self._draining = False
         self._quiet: asyncio.Future[None] | None = None
 
@@ -244,22 +177,23 @@ class Dispatcher:
                 run = self._open(queue.get_nowait())
                 if run is None:
                     continue
-                if run.began > slice_ends:
-                    # Handlers that do not suspend must not keep links and timers from their turn.
-                    yield None
-                    slice_ends = self._monotonic() + SLICE_S
                 waiting_for = self._first(run)
-                if waiting_for is _ENDED:
-                    continue
-                if not queue.empty():
-                    self._kick()
-                yield from self._resume(run, task, waiting_for)
+                if waiting_for is not _ENDED:
+                    if not queue.empty():
+                        self._kick()
+                    yield from self._resume(run, task, waiting_for)
+                    slice_ends = self._monotonic() + SLICE_S
                 if task.cancelling():
                     # The handler, or something it called, cancelled this task for good: the next
                     # handler must not get that cancellation.
                     self._workers.discard(task)
-                    self._kick()
+                    if not queue.empty():
+                        self._kick()
                     return
+                if run.began > slice_ends:
+                    # Handlers that do not suspend must not keep links and timers from their turn.
+                    yield None
+                    slice_ends = self._monotonic() + SLICE_S
             self._rested()
             if len(self._idle) >= MAX_IDLE or self._draining:
                 return
@@ -278,7 +212,7 @@ class Dispatcher:
         if waiting_for is not _ENDED:
             yield from self._resume(run, task, waiting_for)
 
-    def _open(self, request: Incoming) -> _Run | None:
+    def _open(self, request: Incoming) -> Run | None:
         """Check a request and prepare its handler; None when there is nothing left to do."""
         if request.cancelled:
             return None
@@ -290,12 +224,12 @@ class Dispatcher:
             return None
         try:
             streaming = request.streaming
-            _admit(request, method, began, streaming)
+            admit(request, method, began, streaming)
             arguments = method.spec.arguments.decode(request.body, request.attachments)
-            wrap = _send_items if streaming else None
+            wrap = send_items if streaming else None
             if request.sampled and request.trace is not None:
                 wrap = self._traced
-            return _Run(request, method, arguments, wrap, began)
+            return Run(request, method, arguments, wrap, began)
         except BaseException as error:
             method.failed(error, began)
             request.fail(error)
@@ -316,18 +250,18 @@ class Dispatcher:
         ) as span:
             try:
                 if request.streaming:
-                    return await _send_items(request, method, arguments)
+                    return await send_items(request, method, arguments)
                 return await method.function(**arguments)
             except BaseException as error:
                 if span.span is not None:
                     span.span.outcome = outcome_of(error)
                 raise
 
-    def _first(self, run: _Run) -> Any:
+    def _first(self, run: Run) -> Any:
         """Run a handler until it suspends or ends; returns what it waits for, or `_ENDED`."""
         try:
             run.context = context = run.method.context.background.copy()
-            return context.run(_first_step, run)
+            return context.run(first_step, run)
         except StopIteration as stop:
             self._finish(run, stop.value)
         except BaseException as error:
@@ -337,7 +271,7 @@ class Dispatcher:
         return _ENDED
 
     def _resume(
-        self, run: _Run, task: asyncio.Task[None], waiting_for: Any
+        self, run: Run, task: asyncio.Task[None], waiting_for: Any
     ) -> Generator[Any, Any, None]:
         """Drive a suspended handler to its end, under its deadline."""
         key = id(run.request)
@@ -376,7 +310,7 @@ class Dispatcher:
             self._suspended.pop(key, None)
             run.method.agent.running -= 1
 
-    def _let_go(self, run: _Run, guard: Guard, *, cancelled: bool) -> bool:
+    def _let_go(self, run: Run, guard: Guard, *, cancelled: bool) -> bool:
         """Take back the dispatcher's own cancellations; say whether the deadline was one."""
         expired = guard.settle(cancelled=cancelled)
         if run.cancelled and run.task is not None:
@@ -384,7 +318,7 @@ class Dispatcher:
         return expired
 
     def _why_cancelled(
-        self, run: _Run, guard: Guard, error: asyncio.CancelledError
+        self, run: Run, guard: Guard, error: asyncio.CancelledError
     ) -> BaseException:
         name = run.method.spec.qualname
         if self._let_go(run, guard, cancelled=True):
@@ -395,7 +329,7 @@ class Dispatcher:
             return Indefinite(f"{name}: its host stopped while it was running")
         return AgentError(f"{name}: the handler was cancelled by something it waited for")
 
-    def _finish(self, run: _Run, result: Any) -> None:
+    def _finish(self, run: Run, result: Any) -> None:
         """Answer with a result."""
         request = run.request
         method = run.method
@@ -415,7 +349,7 @@ class Dispatcher:
         else:
             method.succeeded(run.began)
 
-    def _fail(self, run: _Run, error: BaseException) -> None:
+    def _fail(self, run: Run, error: BaseException) -> None:
         """Answer with an exception; a caller that has gone needs no answer."""
         run.method.failed(error, run.began)
         if not run.cancelled:
@@ -430,36 +364,5 @@ class Dispatcher:
             self._quiet.set_result(None)
 
 
-def _admit(request: Incoming, method: LocalMethod, now: float, streaming: bool) -> None:
-    """Refuse what must not start.
-
-    Raises:
-        Refused: it expired while it waited, the agent takes no work, or it asks for the wrong kind
-            of reply.
-    """
-    if request.deadline <= now:
-        raise Refused(f"{request.target}: expired while waiting", reason="expired")
-    method.check_accepting()
-    if method.spec.streamed and not streaming:
-        raise Refused(f"{request.target} is streamed: iterate over it", reason="bad_argument")
-
-
 async def _as_coroutine(work: Any) -> None:
     await work
-
-
-async def _send_items(request: Incoming, method: LocalMethod, arguments: dict[str, Any]) -> None:
-    """Send a stream's items as the consumer takes them; a plain result is one item."""
-    schema = method.spec.result
-    made = method.function(**arguments)
-    if not method.spec.streamed:
-        body, attachments = schema.encode(schema.validate(await made))
-        await request.send_item(body, attachments)
-        return
-    iterator = aiter(made if hasattr(made, "__aiter__") else await made)
-    try:
-        async for item in iterator:
-            body, attachments = schema.encode(schema.validate(item))
-            await request.send_item(body, attachments)
-    finally:
-        await close_stream(iterator)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import types
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from aisys import logs, tracing
+from aisys.agent.driving import advance, close_stream, drive
 from aisys.agent.scope import CallScope, current_scope, scope
 from aisys.agent.spec import AgentSpec, MethodSpec
 from aisys.agent.suggest import did_you_mean
@@ -56,9 +59,12 @@ class AgentTable:
     ) -> None:
         logs.set_context(_log_fields)
         self.clock = clock
+        # The system's clock without the Python frame around it: it is read twice in each call.
+        self.monotonic = time.monotonic if clock is SYSTEM_CLOCK else clock.monotonic
         self.spans = spans
         self.wheel = DeadlineWheel(clock)
         self._agents: dict[str, LocalAgent] = {}
+        self._placed: set[str] = set()
         self.counts = CallCounts(metrics) if metrics is not None else None
 
     def __contains__(self, name: object) -> bool:
@@ -74,6 +80,14 @@ class AgentTable:
     def get(self, name: str) -> LocalAgent | None:
         """An agent of this host, or None."""
         return self._agents.get(name)
+
+    def place(self, name: str) -> None:
+        """Say that an agent belongs to this host, whether or not it runs now."""
+        self._placed.add(name)
+
+    def absent(self, name: str) -> bool:
+        """Whether an agent belongs to this host and does not run: calls must not go looking for it."""
+        return name in self._placed and name not in self._agents
 
     def add(self, agent: LocalAgent) -> None:
         """Let an agent be called.
@@ -98,6 +112,8 @@ class AgentTable:
         name, _, method = target.rpartition(".")
         agent = self._agents.get(name)
         if agent is None:
+            if name in self._placed:
+                raise not_running(target)
             hint = did_you_mean(name, self._agents)
             raise Refused(
                 f"{target}: this host has no agent {name!r}{hint}", reason="unknown_agent"
@@ -171,7 +187,7 @@ class LocalMethod:
         self.function = function
         self.always = always
         self.context = agent.context
-        self._monotonic = agent.table.clock.monotonic
+        self._monotonic = agent.table.monotonic
         self._wheel = agent.table.wheel
         counts = agent.table.counts
         self._inc_ok: Callable[[], None] | None = None
@@ -179,6 +195,16 @@ class LocalMethod:
         if counts is not None:
             self._inc_ok = counts.calls.labels(agent.name, spec.name, "ok").inc
             self._observe = counts.seconds.labels(agent.name, spec.name).observe
+
+    @functools.cached_property
+    def _check(self) -> Callable[[Any], dict[str, Any]]:
+        check: Callable[[Any], dict[str, Any]] = self.spec.arguments.check
+        return check
+
+    @functools.cached_property
+    def _check_plainly(self) -> Callable[[Any], Any]:
+        check: Callable[[Any], Any] = self.spec.result.check
+        return check
 
     @functools.cached_property
     def _validate(self) -> Callable[[Any], dict[str, Any]]:
@@ -239,7 +265,10 @@ class LocalMethod:
             if args:
                 arguments = self.spec.arguments.bind(args, arguments)
             inner, guarded = self.admit(began, timeout_s)
-            checked = self._validate(arguments)
+            try:
+                checked = self._check(arguments)
+            except ValidationError:
+                checked = self._validate(arguments)  # once more, for the error that names it all
             token = scope.set(inner)
             self.agent.running += 1
             try:
@@ -251,7 +280,10 @@ class LocalMethod:
             finally:
                 self.agent.running -= 1
                 scope.reset(token)
-            result = self._check_result(result)
+            try:
+                result = self._check_plainly(result)
+            except ValidationError:
+                result = self._check_result(result)
         except BaseException as error:
             self.failed(error, began)
             raise
@@ -295,7 +327,7 @@ class LocalMethod:
             token = scope.set(inner)
             try:
                 item = await drive(
-                    _advance(iterator), self._wheel, inner.deadline, self.spec.qualname
+                    advance(iterator), self._wheel, inner.deadline, self.spec.qualname
                 )
             except StopAsyncIteration:
                 return
@@ -316,7 +348,8 @@ class LocalMethod:
             deadline = outer.deadline
         if deadline <= now:
             raise Refused(f"{self.spec.qualname}: the deadline has passed", reason="expired")
-        self.check_accepting()
+        if not self.agent.accepting:
+            self.check_accepting()
         return CallScope(deadline, self.context), guarded
 
     def check_accepting(self) -> None:
@@ -352,6 +385,11 @@ class LocalMethod:
         report_once(self.context, error, method=self.spec.qualname)
 
 
+def not_running(target: str) -> Refused:
+    """What a call gets whose agent belongs to this host and has not started yet, or has stopped."""
+    return Refused(f"{target}: the agent does not run now", reason="not_ready")
+
+
 def outcome_of(error: BaseException) -> str:
     """The outcome label of a call that raised `error`."""
     if isinstance(error, asyncio.CancelledError | GeneratorExit):
@@ -381,52 +419,3 @@ def mark_reported(error: BaseException) -> None:
         setattr(error, REPORTED_MARK, True)
     except AttributeError:
         return  # a class with slots: a second report of it is folded by its fingerprint
-
-
-async def _advance(iterator: AsyncIterator[Any]) -> Any:
-    return await anext(iterator)
-
-
-async def close_stream(iterator: AsyncIterator[Any]) -> None:
-    """End an async iterator early, if it can be."""
-    close = getattr(iterator, "aclose", None)
-    if close is not None:
-        await close()
-
-
-@types.coroutine
-def drive(
-    coroutine: Any, wheel: DeadlineWheel, deadline: float, name: str
-) -> Generator[Any, Any, Any]:
-    """Run a coroutine in the current task under a deadline; a timer is armed only if it suspends.
-
-    Raises:
-        DeadlineExceeded: the deadline passed.
-    """
-    try:
-        waiting_for = coroutine.send(None)
-    except StopIteration as stop:
-        return stop.value
-    task = asyncio.current_task()
-    if task is None:
-        coroutine.close()
-        raise RuntimeError("calls work inside of a task only")
-    guard = wheel.arm(deadline, task)
-    cancelled = False
-    try:
-        while True:
-            try:
-                value = yield waiting_for
-            except BaseException as error:  # noqa: BLE001 - the coroutine decides about it
-                waiting_for = coroutine.throw(error)
-            else:
-                waiting_for = coroutine.send(value)
-    except StopIteration as stop:
-        return stop.value
-    except asyncio.CancelledError:
-        cancelled = True
-        raise
-    finally:
-        wheel.disarm(guard)
-        if guard.settle(cancelled=cancelled):
-            raise DeadlineExceeded(f"{name}: the deadline passed while it was running") from None

@@ -68,6 +68,11 @@ class BoundCall:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Awaitable[Any] | Stream:
         """Start the call: await the result, or iterate over it if it is streamed."""
+        local = self._caller.find_local(self._agent)
+        if local is not None:
+            method = local.methods.get(self._name)
+            if method is not None and not method.spec.streamed:
+                return method.call(kwargs, self._options.timeout_s, args)
         spec = self._spec
         if spec is not None and spec.streamed:
             return self.stream(*args, **kwargs)

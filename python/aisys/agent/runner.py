@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from aisys.agent.base import Agent, bind, end_spawned
 from aisys.agent.builtin import add_builtins
 from aisys.agent.context import AgentContext
+from aisys.agent.driving import drive
 from aisys.agent.events import EventDecoder, EventQueue
-from aisys.agent.local import AgentTable, LocalAgent, drive
+from aisys.agent.local import AgentTable, LocalAgent
 from aisys.agent.proxy import Proxy
 from aisys.agent.schema import describe_problem
 from aisys.agent.spec import AgentSpec, TaskSpec, TimerSpec
@@ -41,6 +42,7 @@ class AgentRunner:
         self.spec = AgentSpec.of(cls)
         self.health = context.health
         self._table = table
+        table.place(context.name)
         self._local: LocalAgent | None = None
         self._agent: Agent | None = None
         self._queues: list[EventQueue] = []

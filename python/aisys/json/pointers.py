@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from json.decoder import JSONDecoder, scanstring
-from typing import Final
+from json import decoder
+from typing import Any, Final
 
 from aisys.json.errors import JSONPointerError
 
-_DECODER: Final = JSONDecoder()
+_DECODER: Final = decoder.JSONDecoder()
+# Public by its use in the documented `json.decoder`, but missing from its stub.
+_scan_string: Final[Any] = vars(decoder)["scanstring"]
+_MAX_INDEX_DIGITS: Final = 19
 _WHITESPACE: Final = " \t\n\r"
 
 
@@ -40,9 +43,9 @@ def missing(pointer: str) -> JSONPointerError:
 
 def array_index(token: str) -> int | None:
     """The index a token stands for, or None if it is none (`01`, `-`, `x`)."""
-    if token == "0" or (token.isascii() and token.isdecimal() and token[0] != "0"):
-        return int(token) if len(token) < 20 else None
-    return None
+    if not token.isascii() or not token.isdecimal() or len(token) > _MAX_INDEX_DIGITS:
+        return None
+    return int(token) if token[0] != "0" or len(token) == 1 else None
 
 
 def find_span(text: str, pointer: str) -> tuple[int, int]:
@@ -91,7 +94,7 @@ def _members(text: str, start: int) -> Iterator[tuple[str, int]]:
     while text[position] != "}":
         if text[position] == ",":
             position = _skip(text, position + 1)
-        name, position = scanstring(text, position + 1)
+        name, position = _scan_string(text, position + 1)
         value = _skip(text, _skip(text, position) + 1)
         yield name, value
         position = _skip(text, _end(text, value))

@@ -16,7 +16,6 @@ class Raw:
     """
 
     __slots__ = ("data",)
-    data: Final[bytes]
 
     def __init__(self, data: bytes | bytearray | memoryview | str) -> None:
         """Take the text; it is checked when it is dumped.
@@ -25,11 +24,10 @@ class Raw:
             TypeError: neither bytes-like nor str.
         """
         if isinstance(data, str):
-            self.data = data.encode("utf-8", "surrogatepass")
-        elif isinstance(data, bytes | bytearray | memoryview):
-            self.data = bytes(data)
-        else:
+            data = data.encode("utf-8", "surrogatepass")
+        elif not isinstance(data, bytes | bytearray | memoryview):
             raise TypeError(f"Raw takes JSON text as bytes or str, not {type(data).__name__}")
+        self.data: Final = bytes(data)
 
     def __bytes__(self) -> bytes:
         return self.data

@@ -20,7 +20,7 @@ _ESCAPE: Final = re.compile(
 )
 
 
-class _Refused(Exception):  # noqa: N818 - caught in this module, where it gets its position
+class _Refused(Exception):
     """A number that is well-formed but cannot be kept."""
 
     def __init__(self, problem: str, token: str) -> None:

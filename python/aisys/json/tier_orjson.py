@@ -22,7 +22,7 @@ _OPTIONS: Final = (
     | orjson.OPT_PASSTHROUGH_DATETIME
     | orjson.OPT_PASSTHROUGH_SUBCLASS
 )
-_MISSING: Final = tier_stdlib._MISSING
+_BYTES: Final = frozenset({bytes, bytearray})
 _DIGITS_TO_ZERO: Final = bytes.maketrans(b"123456789", b"0" * 9)
 _BIG_RUN: Final = b"0" * 19
 _BIG_INTEGER: Final = re.compile(rb"(?<![.0-9])[0-9]{19,}")
@@ -41,8 +41,8 @@ def loads(data: Text) -> Any:
             return tier_stdlib.loads(data)
     elif isinstance(data, memoryview):
         data = data.tobytes()
-    elif not isinstance(data, bytes | bytearray):
-        return tier_stdlib.loads(data)  # for its error
+    if type(data) not in _BYTES:
+        return tier_stdlib.loads(data)  # a subclass, or something else, for its error
     if _beyond_orjson(data):
         return tier_stdlib.loads(data)
     try:
@@ -66,7 +66,6 @@ def _may_be_too_deep(text: bytes | bytearray) -> bool:
 
 def dumps(value: object, *, default: Default | None = None, sort_keys: bool = False) -> bytes:
     """See `aisys.json.dumps`."""
-
     if default is not None:
         # A default that changes the value being written crashes orjson (3.13); the reference bears it.
         return tier_stdlib.dumps(value, default=default, sort_keys=sort_keys)

@@ -9,7 +9,14 @@ from typing import Any, Final
 
 from aisys.json.convert import NOT_PLAIN, plain
 from aisys.json.errors import JSONDecodeError, JSONEncodeError
-from aisys.json.limits import MAX_CANONICAL_INT, MAX_CONVERSIONS, MAX_DEPTH, MAX_EXACT_INT, MAX_INT, MIN_INT
+from aisys.json.limits import (
+    MAX_CANONICAL_INT,
+    MAX_CONVERSIONS,
+    MAX_DEPTH,
+    MAX_EXACT_INT,
+    MAX_INT,
+    MIN_INT,
+)
 from aisys.json.raw import Raw
 
 Default = Callable[[Any], Any]

@@ -11,5 +11,5 @@ if sys.version_info >= (3, 13):
     QueueShutDown = asyncio.QueueShutDown
 else:
 
-    class QueueShutDown(Exception):  # noqa: N818 - the name that asyncio gives it
+    class QueueShutDown(Exception):
         """Raised when putting to, or getting from, a queue that was shut down."""

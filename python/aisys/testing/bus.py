@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 from aisys.agent import Subscription
 from aisys.agent.ports import Buffer
-from aisys.errors import Refused
-from aisys.messaging import Endpoint, Incoming
+from aisys.messaging import Endpoint, Service
 
 
 class Published(NamedTuple):
@@ -19,27 +18,17 @@ class Published(NamedTuple):
     attachments: tuple[Buffer, ...]
 
 
-class _NoRequests:
-    """Nothing listens, so nothing can ask."""
-
-    def on_requests(self, requests: list[Incoming]) -> None:
-        for request in requests:
-            request.fail(Refused(f"{request.target}: not served here", reason="not_ready"))
-
-    def on_cancel(self, request: Incoming) -> None:  # noqa: ARG002 - nothing runs
-        return None
-
-
 class LocalBus:
     """An end of links without any link: events reach the subscribers of this process.
 
     Args:
         host: the host's id.
         machine: the machine the process believes to be on.
+        service: would serve requests; none arrive.
     """
 
-    def __init__(self, host: str, machine: str) -> None:
-        self.endpoint = Endpoint(host=host, machine=machine, service=_NoRequests())
+    def __init__(self, host: str, machine: str, service: Service) -> None:
+        self.endpoint = Endpoint(host=host, machine=machine, service=service)
         self.published: list[Published] = []
 
     def publish(self, topic: str, body: bytes, attachments: Sequence[Buffer] = ()) -> int:

@@ -18,9 +18,9 @@ from aisys.agent import (
     AgentSpec,
     AgentTable,
     Caller,
+    Dispatcher,
     Event,
     Proxy,
-    TaskQueue,
 )
 from aisys.agent.events import EventDecoder, encode_event
 from aisys.agent.wire import decode_any
@@ -30,6 +30,7 @@ from aisys.logs import get_logger
 from aisys.metrics import Registry
 from aisys.testing.bus import LocalBus
 from aisys.testing.errors import ErrorLog, LoggedError
+from aisys.testing.tasks import LocalTasks
 
 A = TypeVar("A", bound=Agent)
 
@@ -49,7 +50,6 @@ class LocalFleet:
             same directory.
         directory: for state and files; a temporary one by default.
         planned: agents that the fleet is to know of and not have.
-        tasks: the task queue of the fleet's host; without one, tasks are refused.
         clock: time; give a `VirtualClock` to own it.
         machine: the machine the agents believe to be on.
         seed: makes the jitter of timers repeatable.
@@ -62,7 +62,6 @@ class LocalFleet:
         state: Literal["memory", "file"] = "memory",
         directory: Path | None = None,
         planned: tuple[str, ...] = (),
-        tasks: TaskQueue | None = None,
         clock: Clock = SYSTEM_CLOCK,
         machine: str = "local",
         seed: int = 0,
@@ -72,7 +71,7 @@ class LocalFleet:
         self._state_kind = state
         self._given_directory = directory
         self._clock = clock
-        self._tasks = tasks
+        self._tasks: LocalTasks | None = None
         self._machine = machine
         self._host = f"{machine}/test"
         self._random = random.Random(seed)  # noqa: S311 - jitter, not secrets
@@ -80,6 +79,7 @@ class LocalFleet:
         self.metrics = Registry()
         self.error_log = ErrorLog()
         self.table = AgentTable(metrics=self.metrics, clock=clock)
+        self.dispatcher = Dispatcher(self.table, metrics=self.metrics)
         self.caller = Caller(self.table, fleet=fleet)
         self._runners: dict[str, AgentRunner] = {}
         self._bus: LocalBus | None = None
@@ -88,12 +88,22 @@ class LocalFleet:
 
     async def __aenter__(self) -> Self:
         self._backend = self._open_backend()
-        self._bus = LocalBus(self._host, self._machine)
+        self._bus = LocalBus(self._host, self._machine, self.dispatcher)
+        tasks = [
+            task.qualname
+            for cls in self._classes.values()
+            for task in AgentSpec.of(cls).tasks.values()
+        ]
         try:
+            if tasks:
+                self._tasks = LocalTasks(self.directory / "tasks.db", self.error_log, self._clock)
+                await self._tasks.store.open()
             for name in self._classes:
                 await self._start(name)
-            for runner in self._runners.values():
+            for runner in list(self._runners.values()):
                 await runner.ready()
+            if self._tasks is not None:
+                await self._tasks.start(tasks)
         except BaseException:
             await self._close()
             raise
@@ -126,6 +136,17 @@ class LocalFleet:
         if self._bus is None:
             raise RuntimeError("LocalFleet is used as `async with LocalFleet(...) as fleet`")
         return self._bus
+
+    @property
+    def tasks(self) -> LocalTasks:
+        """The task queue, for agents that declare tasks.
+
+        Raises:
+            RuntimeError: none does, or the fleet is not running.
+        """
+        if self._tasks is None:
+            raise RuntimeError("no running agent of this fleet declares a @task")
+        return self._tasks
 
     @property
     def errors(self) -> list[LoggedError]:
@@ -240,10 +261,14 @@ class LocalFleet:
         return State(self._backend, name, path=self.directory / "agents" / name)
 
     async def _close(self) -> None:
+        if self._tasks is not None:
+            await self._tasks.close()
+            self._tasks = None
         for runner in reversed(list(self._runners.values())):
             await runner.drain(grace_s=1.0)
             await runner.stop()
         self._runners.clear()
+        await self.dispatcher.close()
         if self._bus is not None:
             await self._bus.endpoint.close()
             self._bus = None

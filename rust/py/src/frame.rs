@@ -8,8 +8,7 @@ use aisys_core::frame::{
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyList, PyMemoryView, PySlice, PyString};
+use pyo3::types::{PyBytes, PyList, PyMemoryView, PyString};
 
 use crate::buffer::Held;
 use crate::cell::GilCell;
@@ -76,7 +75,8 @@ pub struct Frame {
     offset: usize,
     owner: Owner,
     target: Option<Py<PyString>>,
-    body: PyOnceLock<Py<PyBytes>>,
+    // Not a PyOnceLock: that gives the GIL up and takes it again for every body.
+    body: GilCell<Option<Py<PyBytes>>>,
 }
 
 impl Frame {
@@ -132,11 +132,11 @@ impl Frame {
 
     /// The body, copied out of the batch on first access.
     #[getter]
-    fn body(&self, py: Python<'_>) -> Py<PyBytes> {
-        let body = self.body.get_or_init(py, || {
-            PyBytes::new(py, &self.bytes(py)[self.parts.body.clone()]).unbind()
-        });
-        body.clone_ref(py)
+    fn body(&self, py: Python<'_>) -> PyResult<Py<PyBytes>> {
+        self.body.with(py, |body| {
+            let body = body.get_or_insert_with(|| PyBytes::new(py, &self.bytes(py)[self.parts.body.clone()]).unbind());
+            body.clone_ref(py)
+        })
     }
 
     /// Read-only views of the attachments; they keep the bytes they came in alive.
@@ -149,8 +149,12 @@ impl Frame {
         let views = PyList::empty(py);
         let at = |place: usize| isize::try_from(self.offset + place);
         for range in self.parts.attachments(self.bytes(py)) {
-            let slice = PySlice::new(py, at(range.start)?, at(range.end)?, 1);
-            views.append(whole.get_item(slice)?)?;
+            let (start, end) = (at(range.start)?, at(range.end)?);
+            // PySlice::new of PyO3 0.30 never releases the numbers it makes, so the slice is taken without one.
+            // SAFETY: the view is a live object and the GIL is held; the result is a new reference or an exception.
+            let view =
+                unsafe { Bound::from_owned_ptr_or_err(py, ffi::PySequence_GetSlice(whole.as_ptr(), start, end))? };
+            views.append(view)?;
         }
         Ok(views)
     }
@@ -401,7 +405,7 @@ fn build(
             offset,
             owner,
             target,
-            body: PyOnceLock::new(),
+            body: GilCell::new(None),
         },
     )
 }

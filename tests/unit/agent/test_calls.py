@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator
 
 import pytest
 
 from aisys import Agent, AgentError, Refused, errors, method, task, tracing
 from aisys.agent import AgentTable, Caller
-from aisys.agent.ports import TaskHandler
 from aisys.testing import LocalFleet, VirtualClock
 from support.waiting import eventually
 
@@ -62,6 +60,8 @@ class Callee(Agent):
 
     @task(retries=1)
     async def grade(self, essay: str, stars: int = 1) -> int:
+        if essay == "fail":
+            raise ValueError(essay)
         self.graded.append(essay)
         return len(essay) * stars
 
@@ -194,63 +194,38 @@ async def test_a_virtual_clock_owns_deadlines() -> None:
 
 
 async def test_a_stopped_agent_takes_no_calls() -> None:
-    """After stop the fleet does not know where the agent is; after restart it does."""
+    """A call to a stopped agent is refused at once; after restart it is answered."""
     async with LocalFleet(Callee) as fleet:
         await fleet.stop(Callee)
         with pytest.raises(Refused) as caught:
             await fleet.call("Callee.patient", wait_s=0)
-        assert caught.value.reason == "unknown_agent"
+        assert caught.value.reason == "not_ready"
         await fleet.restart(Callee)
         assert await fleet.call("Callee.patient", wait_s=0) == "done"
 
 
-class ListQueue:
-    """A task queue that executes when told to."""
-
-    def __init__(self) -> None:
-        self.handlers: dict[str, TaskHandler] = {}
-        self.waiting: dict[str, tuple[str, dict[str, Any]]] = {}
-
-    def register(self, name: str, handler: TaskHandler, *, retries: int, timeout_s: float) -> None:
-        self.handlers[name] = handler
-
-    def unregister(self, name: str) -> None:
-        del self.handlers[name]
-
-    async def submit(
-        self,
-        name: str,
-        arguments: Mapping[str, Any],
-        *,
-        priority: int,
-        delay_s: float = 0.0,
-        task_id: str | None = None,
-        retries: int = 5,
-    ) -> str:
-        chosen = task_id or f"t{len(self.waiting)}"
-        self.waiting[chosen] = (name, dict(arguments))
-        return chosen
-
-    async def run(self, task_id: str) -> Any:
-        name, arguments = self.waiting.pop(task_id)
-        return await self.handlers[name](arguments)
-
-
 async def test_tasks_are_stored_checked_and_executed() -> None:
-    """`send` and `enqueue` store a checked call; the worker's handler runs it."""
-    queue = ListQueue()
-    async with LocalFleet(Callee, Outer, tasks=queue) as fleet:
+    """`send` and `enqueue` store a checked call; a worker executes it."""
+    async with LocalFleet(Callee, Outer) as fleet:
         ids = await fleet.call("Outer.submit", essay="abc")
-        assert ids == ["t0", "mine", "t2"]
-        assert queue.waiting["mine"] == ("Callee.grade", {"essay": "abc"})
-        assert await queue.run("t0") == 6
-        assert fleet.agent(Callee).graded == ["abc"]
+        assert ids[1] == "mine"
+        done = [await fleet.tasks.wait(task_id) for task_id in ids]
+        assert [info.result for info in done] == [6, 3, 3]
+        assert fleet.agent(Callee).graded == ["abc"] * 3
         assert await fleet.proxy(Callee).grade("now") == 3
         with pytest.raises(errors.ArgumentError, match=r"Callee\.grade: essay: is missing"):
             await fleet.proxy(Callee).grade.send()  # type: ignore[call-arg]
         with pytest.raises(Refused, match="has no task 'grad'; did you mean 'grade'"):
             await fleet.caller.call("Callee", "submit_task", {"task": "grad", "arguments": {}})
-    assert queue.handlers == {}
+
+
+async def test_a_failing_task_is_reported_with_its_name() -> None:
+    """Each failed attempt is on the error bus."""
+    async with LocalFleet(Callee, Outer) as fleet:
+        await fleet.proxy(Callee).grade.with_options(retries=0).send("fail")
+        await fleet.until(lambda: fleet.errors)
+        assert fleet.errors[0].method == "Callee.grade"
+        assert "ValueError: fail" in fleet.errors[0].message
 
 
 async def test_send_outside_of_an_agent_says_what_to_do() -> None:

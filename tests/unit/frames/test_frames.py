@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import weakref
 
 import pytest
@@ -200,3 +201,26 @@ def test_the_example_of_the_documentation() -> None:
         + "00" * 24
         + "01000000 0300412e62 010002000000 7b7d 7879"
     )
+
+
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_frames_leave_no_memory_behind(pieces: int) -> None:
+    """Decoding, reading and dropping frames leaves no object behind, whole or in pieces."""
+    encoder, decoder = FrameEncoder(), FrameDecoder()
+
+    def exchange() -> None:
+        encoder.add(Kind.REPLY, 1 << 40, "A.b", b"x" * 300, attachments=[b"y" * 5000, b"z" * 600])
+        batch = encoder.take()
+        cut = len(batch) // pieces
+        frames = decoder.feed(batch[:cut]) + decoder.feed(batch[cut:])
+        for frame in frames:
+            assert len(frame.body) + sum(len(view) for view in frame.attachments) == 5900
+
+    for _ in range(50):
+        exchange()
+    gc.collect()
+    before = sys.getallocatedblocks()
+    for _ in range(500):
+        exchange()
+    gc.collect()
+    assert sys.getallocatedblocks() - before < 100

@@ -7,9 +7,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from support.json_tiers import each_tier
 
 from aisys.json import JSONEncodeError, Raw
+from support.json_tiers import each_tier
 
 # RFC 8785, appendix B: the bits of a double and its text.
 NUMBERS = [

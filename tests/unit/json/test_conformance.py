@@ -7,10 +7,10 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from support.json_corpus import ACCEPTED, DEEPEST, REFUSED
-from support.json_tiers import each_tier
 
 from aisys.json import JSONDecodeError
+from support.json_corpus import ACCEPTED, DEEPEST, REFUSED
+from support.json_tiers import each_tier
 
 
 def _deep_lists(levels: int) -> list[Any]:

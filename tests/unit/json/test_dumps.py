@@ -1,4 +1,5 @@
 """What is written, and what is refused, the same on every tier."""
+# ruff: noqa: DTZ001 - naive times are among the values written
 
 from __future__ import annotations
 
@@ -6,19 +7,19 @@ import dataclasses
 import enum
 import json as stdlib_json
 import math
-from collections import OrderedDict, namedtuple
+from collections import OrderedDict
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import numpy as np
 import pydantic
 import pytest
-from support.json_tiers import each_tier
 
 from aisys.json import JSONEncodeError, Raw
+from support.json_tiers import each_tier
 
 
 class Colour(enum.Enum):
@@ -63,7 +64,9 @@ class MyList(list[Any]):
     pass
 
 
-Point = namedtuple("Point", "x y")
+class Point(NamedTuple):
+    x: int
+    y: int
 
 
 @dataclasses.dataclass
@@ -189,7 +192,7 @@ WRITTEN: list[tuple[Any, str]] = [
 @each_tier
 @pytest.mark.parametrize(("value", "text"), WRITTEN, ids=lambda item: repr(item)[:40])
 def test_a_value_has_this_text(tier: ModuleType, value: Any, text: str) -> None:
-    """dumps gives the text in UTF-8, dumps_str as str; both are JSON to the standard library."""
+    """`dumps` gives the text in UTF-8, dumps_str as str; both are JSON to the standard library."""
     assert tier.dumps(value) == text.encode()
     assert tier.dumps_str(value) == text
     stdlib_json.loads(text)
@@ -302,7 +305,7 @@ def test_a_value_that_contains_itself_is_refused(tier: ModuleType) -> None:
 
 @each_tier
 def test_default_gives_the_form_of_unknown_values(tier: ModuleType) -> None:
-    """default is called for what has no form, and its result may itself need it."""
+    """`default` is called for what has no form, and its result may itself need it."""
     assert tier.dumps({"s": {3, 1, 2}}, default=sorted) == b'{"s":[1,2,3]}'
     assert (
         tier.dumps(
@@ -321,14 +324,14 @@ def test_default_gives_the_form_of_unknown_values(tier: ModuleType) -> None:
 
 @each_tier
 def test_an_error_of_default_is_raised_as_it_is(tier: ModuleType) -> None:
-    """default refuses a value by an exception of its own."""
+    """`default` refuses a value by an exception of its own."""
     with pytest.raises(ZeroDivisionError):
         tier.dumps([{"a": {1}}], default=lambda _: 1 / 0)
 
 
 @each_tier
 def test_default_that_never_arrives_is_refused(tier: ModuleType) -> None:
-    """default may not return what it was given for ever, nor nest for ever."""
+    """`default` may not return what it was given for ever, nor nest for ever."""
     with pytest.raises(JSONEncodeError):
         tier.dumps(Unknown(), default=lambda value: value)
     with pytest.raises(JSONEncodeError, match="deeper than 512"):

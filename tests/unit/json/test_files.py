@@ -27,7 +27,7 @@ def test_a_file_reads_back(tmp_path: Path) -> None:
 
 
 def test_dump_file_takes_the_options_of_dumps(tmp_path: Path) -> None:
-    """default and sort_keys."""
+    """`default` and `sort_keys`."""
     path = tmp_path / "a.json"
 
     dump_file(path, {"b": {2, 1}, "a": 0}, default=sorted, sort_keys=True)

@@ -9,10 +9,10 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from support.json_corpus import REFUSED
-from support.json_tiers import each_tier
 
 from aisys.json import JSONDecodeError, JSONEncodeError, Raw, tier_native
+from support.json_corpus import REFUSED
+from support.json_tiers import each_tier
 
 
 def _resident_kib() -> int:
@@ -99,8 +99,8 @@ def test_refused_texts_leave_nothing() -> None:
 def test_references_are_balanced(tier: ModuleType) -> None:
     """Singletons, keys, values, input and default are held as often as before."""
     key, text, number, document = (
-        "".join(["ke", "y", "é"]),
-        "".join(["te", "xt"]),
+        f"key{len(DOCUMENT)}é",
+        f"text{len(DOCUMENT)}",
         10**15 + 1,
         b"[1,2,[3]]",
     )

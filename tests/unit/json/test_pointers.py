@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.json_tiers import each_tier
 
 from aisys.json import JSONDecodeError, JSONPointerError, Raw
+from support.json_tiers import each_tier
 
 # The document of RFC 6901, and what its pointers mean.
 RFC_DOCUMENT = rb"""{

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import inspect
+import os
 import pickle
 import subprocess
 import sys
 from types import ModuleType
 
 import pytest
-from support.json_tiers import TIERS, each_tier
 
 import aisys.json
 from aisys.errors import AisysError, error_class
 from aisys.json import JSONDecodeError, JSONEncodeError, JSONPointerError
 from aisys.json.codec import open_tier
+from support.json_tiers import TIERS, each_tier
 
 REPORT = "from aisys import json; print(json.tier(), json.dumps([1]), json.loads.__module__)"
 
 
 def _run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    import os
-
     env = {**os.environ, **environment}
     return subprocess.run(
         [sys.executable, "-c", code],
@@ -31,6 +30,11 @@ def _run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
         timeout=60,
         check=False,
     )
+
+
+def _pickled(error: AisysError) -> AisysError:
+    copy: AisysError = pickle.loads(pickle.dumps(error))  # noqa: S301 - bytes of our own
+    return copy
 
 
 def test_the_extension_is_the_first_choice() -> None:
@@ -116,7 +120,7 @@ def test_errors_travel(error: AisysError, code: str, builtin: type[Exception]) -
     assert isinstance(error, builtin)
     assert error_class(code) is type(error)
     for copy in (
-        pickle.loads(pickle.dumps(error)),
+        _pickled(error),
         type(error).from_wire(str(error), error.to_wire()),
     ):
         assert str(copy) == str(error)

@@ -46,7 +46,7 @@ class Request:
     urgency: str
     context: dict[str, Any]
     accepted_at: float
-    attempts: int = 0
+    attempts: int = 1
     state: str = "queued"
     text: str | None = None
     result: dict[str, Any] | None = None
@@ -54,6 +54,7 @@ class Request:
     streaming: bool = False
     trace: TraceContext | None = None
     queue_id: int = 0
+    unwanted: bool = False
     running: asyncio.Task[Any] | None = None
     tokens: list[str] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)

@@ -6,19 +6,31 @@ import asyncio
 import contextlib
 from collections import Counter, deque
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
-from typing_extensions import TypedDict
 
 from aisys import Agent, AgentError, Refused, method, subscribe, tracing
 from aisys.ids import new_id
 from aisys.queue import PriorityQueue
 from aisys_agents.context.context_manager import ContextManager
 from aisys_agents.context.unified_memory_reasoning_agent import UnifiedMemoryReasoningAgent
-from aisys_agents.foundation.breakers import BreakerInfo, Breakers
+from aisys_agents.foundation.breakers import Breakers
 from aisys_agents.foundation.request_book import Request, RequestBook, priority_of
 from aisys_agents.foundation.request_flow import Outcome, RequestFlow
+from aisys_agents.foundation.request_models import (
+    Accepted,
+    AnswerPiece,
+    BreakersListed,
+    Cancelled,
+    Kind,
+    KindUnavailable,
+    QueueStatus,
+    RequestResult,
+    SuggestionTaken,
+    Urgency,
+    UserId,
+)
 from aisys_agents.language.chitchat_agent import ChitchatAgent
 from aisys_agents.language.intention_validator_agent import IntentionValidatorAgent
 from aisys_agents.language.model_orchestrator import ModelOrchestrator
@@ -29,89 +41,11 @@ from aisys_agents.memory.memory_client import MemoryClient
 from aisys_agents.memory.session_memory_agent import SessionMemoryAgent
 from aisys_agents.proactive.proactive_agent import ProactiveAgent
 
-__all__ = [
-    "Accepted",
-    "AnswerPiece",
-    "BreakersListed",
-    "Cancelled",
-    "KindUnavailable",
-    "QueueStatus",
-    "RequestCoordinator",
-    "RequestResult",
-    "SuggestionTaken",
-]
+__all__ = ["RequestCoordinator"]
 
 MAX_WAIT_S = 110.0
 MAX_SUGGESTIONS = 50
-MAX_ATTEMPTS = 2
-
-Kind = Literal["text", "audio", "vision"]
-Urgency = Literal["low", "normal", "high", "critical"]
-UserId = Annotated[str, Field(min_length=1, max_length=200)]
-
-
-class KindUnavailable(AgentError):
-    """Requests of this kind need an agent that is not part of this fleet."""
-
-    code: ClassVar[str] = "kind_unavailable"
-
-
-class Accepted(TypedDict):
-    """The id of an accepted request, and how many wait before it."""
-
-    request_id: str
-    position: int
-
-
-class RequestResult(TypedDict):
-    """The outcome of a request.
-
-    `state` is `queued`, `running`, `done`, `failed`, `cancelled` or `unknown`. `data` holds `status`, `backend`,
-    `agent`, `intent`, `language`, `spoken`, `notes` and what the intent adds, such as `stored`.
-    """
-
-    state: str
-    text: str | None
-    data: dict[str, Any] | None
-    error: str | None
-
-
-class AnswerPiece(TypedDict):
-    """A piece of an answer: `token` with a text, or `final` with everything."""
-
-    type: str
-    request_id: str
-    text: str
-    state: str
-    data: dict[str, Any] | None
-    error: str | None
-
-
-class Cancelled(TypedDict):
-    """How many requests were dropped."""
-
-    cancelled: int
-
-
-class QueueStatus(TypedDict):
-    """Queue depth, and mean times by kind in milliseconds."""
-
-    waiting: int
-    running: int
-    by_kind: dict[str, int]
-    avg_ms: dict[str, float]
-
-
-class SuggestionTaken(TypedDict):
-    """The next pending suggestion, if any."""
-
-    suggestion: dict[str, Any] | None
-
-
-class BreakersListed(TypedDict):
-    """The breakers of the downstream agents, open ones first."""
-
-    breakers: list[BreakerInfo]
+MAX_ATTEMPTS = 3
 
 
 class RequestCoordinator(Agent):
@@ -144,6 +78,7 @@ class RequestCoordinator(Agent):
             breaker_failures: failures in a row after which an agent is left alone.
             breaker_rest_s: for how long.
             question_s: how long something asked back waits for its answer.
+            memory_machine: where the memory store is, for people to read.
         """
 
         queue_size: int = Field(default=100, ge=1, le=100_000)
@@ -153,6 +88,7 @@ class RequestCoordinator(Agent):
         breaker_failures: int = Field(default=3, ge=1)
         breaker_rest_s: float = Field(default=30.0, gt=0)
         question_s: float = Field(default=120.0, gt=0)
+        memory_machine: str = "pc2"
 
     async def on_start(self) -> None:
         """Read the requests that were open."""
@@ -167,6 +103,7 @@ class RequestCoordinator(Agent):
             self._breakers,
             remote_timeout_s=config.remote_timeout_s,
             question_s=config.question_s,
+            memory_machine=config.memory_machine,
         )
         self._suggestions: deque[dict[str, Any]] = deque(maxlen=MAX_SUGGESTIONS)
         self._times: dict[str, deque[float]] = {}
@@ -178,7 +115,9 @@ class RequestCoordinator(Agent):
         for request in self._returning:
             self._book.open[request.request_id] = request
             if request.attempts >= MAX_ATTEMPTS:
-                error = f"failed: the assistant ended {request.attempts} times while serving it"
+                error = (
+                    f"failed: the assistant ended {request.attempts} times before it was answered"
+                )
                 await self._finish(request, "failed", Outcome("", ok=False, status="failed"), error)
             else:
                 self.spawn(self._requeue(request), name="requeue")
@@ -267,6 +206,7 @@ class RequestCoordinator(Agent):
         ]
         for request in chosen:
             if request.running is not None:
+                request.unwanted = True
                 request.running.cancel()
             else:
                 self._queue.cancel(request.queue_id)
@@ -382,7 +322,9 @@ class RequestCoordinator(Agent):
         """Put a request of before the restart back, waiting while the queue is full."""
         user_class = request.context.get("user_class")
         rank = priority_of(request.kind, request.urgency, user_class, 0.0)
-        self.log.info("request comes back", request=request.request_id)
+        request.attempts += 1
+        await self._book.keep(request)
+        self.log.info("request comes back", request=request.request_id, attempt=request.attempts)
         await self._queue.put(request, rank)
 
     async def _work(self) -> None:
@@ -397,12 +339,7 @@ class RequestCoordinator(Agent):
                 self._running -= 1
 
     async def _serve(self, request: Request) -> None:
-        request.attempts += 1
         request.state = "running"
-        if request.attempts > 1:
-            # The first attempt needs no mark of its own: it is counted below, before anything is done.
-            self.log.info("request served again", request=request.request_id)
-        await self._book.keep(request)
         began = self.clock.monotonic()
         request.running = asyncio.create_task(self._flow_of(request))
         state, error = "done", None
@@ -410,7 +347,7 @@ class RequestCoordinator(Agent):
             outcome = await request.running
             state = "done" if outcome.ok or outcome.text else "failed"
         except asyncio.CancelledError:
-            if not request.running.cancelled():
+            if not request.unwanted:
                 raise  # the agent stops: the request stays open and comes back
             outcome, state, error = (
                 Outcome("", ok=False, status="cancelled"),
@@ -443,8 +380,8 @@ class RequestCoordinator(Agent):
         self, request: Request, state: str, outcome: Outcome, error: str | None, ms: float = 0.0
     ) -> None:
         data = {**outcome.data, "status": outcome.status, "ms": round(ms, 1)}
-        await self._book.close(request)
         request.finish(state, outcome.text or None, data, error)
+        await self._book.close(request)
         await self.publish(
             "request.done",
             {

@@ -123,10 +123,17 @@ class RequestFlow:
         breakers: one for each of them.
         remote_timeout_s: limit of calls whose answer can be done without.
         question_s: how long something asked waits for its answer.
+        memory_machine: where the memory store is, for people to read.
     """
 
     def __init__(
-        self, peers: Peers, breakers: Breakers, *, remote_timeout_s: float, question_s: float
+        self,
+        peers: Peers,
+        breakers: Breakers,
+        *,
+        remote_timeout_s: float,
+        question_s: float,
+        memory_machine: str,
     ) -> None:
         # Imported here: the services need this module's names.
         from aisys_agents.foundation.request_services import Services
@@ -135,6 +142,7 @@ class RequestFlow:
         self.breakers = breakers
         self.remote_timeout_s = remote_timeout_s
         self.question_s = question_s
+        self.memory_machine = memory_machine
         self.questions: OrderedDict[str, OpenQuestion] = OrderedDict()
         self._known_sessions: OrderedDict[str, None] = OrderedDict()
         self._services = Services(self)
@@ -159,8 +167,11 @@ class RequestFlow:
         else:
             outcome = await self._answer(turn)
         outcome.data.setdefault("session_id", turn.session_id)
-        await self._remember_turns(turn, outcome, announced=isinstance(said, str))
-        await self._deliver(turn, outcome)
+        # At once: the answer does not wait for the conversation to be on the disk of another machine.
+        await asyncio.gather(
+            self._remember_turns(turn, outcome, announced=isinstance(said, str)),
+            self._deliver(turn, outcome),
+        )
         self._describe(turn, outcome)
         return outcome
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from aisys.errors import CallError
 from aisys_agents.foundation.request_flow import Outcome, Turn, gathered
+from aisys_agents.language.patterns import match_intent
+from aisys_agents.text.now import local_now
 from aisys_agents.text.words import terms
 
 if TYPE_CHECKING:
@@ -17,21 +20,21 @@ __all__ = ["Recall"]
 # A fact must share a content word with the question, or be about this alike.
 MIN_SCORE = 0.25
 MIN_CONFIDENCE = 0.4
+_COMMANDS = {"remember", "forget", "recall", "reminder", "list_reminders", "command"}
 _CONVERSATION = {"turn", "session", "summary"}
 
 
-MEMORY_MACHINE = "pc2"
 BUFFERED = "buffered"
 
 
-def name_place(stored: str) -> str:
-    """Where a memory is, in words."""
-    return f"this machine until {MEMORY_MACHINE} is back" if stored == BUFFERED else stored
+def name_place(stored: str, machine: str) -> str:
+    """Where a memory is, in words; `machine` is where memories are kept."""
+    return f"this machine until {machine} is back" if stored == BUFFERED else stored
 
 
-def name_away(agents: Iterable[str]) -> str:
+def name_away(agents: Iterable[str], machine: str) -> str:
     """Whom a search could not reach, and on which machine."""
-    return f"{MEMORY_MACHINE} ({', '.join(agents)})"
+    return f"{machine} ({', '.join(agents)})"
 
 
 class Recall:
@@ -66,7 +69,7 @@ class Recall:
             away.append("UnifiedMemoryReasoningAgent")
             outcome.notes.append(str(reasoned))
         found = self._from_facts(turn, outcome, facts)
-        found = found or self._from_reasoning(outcome, reasoned)
+        found = found or self._from_reasoning(turn, outcome, reasoned)
         found = found or self._from_memories(turn, outcome, memories)
         away = list(dict.fromkeys(away))
         outcome.data["unreached"] = away
@@ -77,9 +80,11 @@ class Recall:
                 "none",
             )
         if away:
-            outcome.text += " " + turn.say("not_reached", names=name_away(away))
+            outcome.text += " " + turn.say(
+                "not_reached", names=name_away(away, self._flow.memory_machine)
+            )
         if found:
-            await self._keep_in_mind(turn, outcome)
+            await self._keep_in_mind(outcome)
         return outcome
 
     def _from_facts(self, turn: Turn, outcome: Outcome, facts: Any) -> bool:
@@ -96,7 +101,9 @@ class Recall:
             return False
         best = good[0]
         outcome.text = turn.say(
-            "recalled", content=best["content"], where=name_place(best["stored"])
+            "recalled",
+            content=best["content"],
+            where=name_place(best["stored"], self._flow.memory_machine),
         )
         outcome.data["stored"] = best["stored"]
         outcome.data["facts"] = [
@@ -110,20 +117,31 @@ class Recall:
         ):
             second = good[1]
             text = turn.say(
-                "recalled_more", content=second["content"], where=name_place(second["stored"])
+                "recalled_more",
+                content=second["content"],
+                where=name_place(second["stored"], self._flow.memory_machine),
             )
             outcome.text += " " + text
         return True
 
-    def _from_reasoning(self, outcome: Outcome, reasoned: Any) -> bool:
+    def _from_reasoning(self, turn: Turn, outcome: Outcome, reasoned: Any) -> bool:
         if isinstance(reasoned, CallError) or reasoned["answer"] is None:
             return False
-        if reasoned["confidence"] < MIN_CONFIDENCE:
+        # What was said as a command is no evidence: the fact it made was found above, or is forgotten.
+        now = local_now(self._flow.peers.clock.time())
+        said = [e for e in reasoned["evidence"] if not _is_command(e, now)]
+        if not said or said[0]["score"] < MIN_CONFIDENCE:
             return False
-        outcome.text = reasoned["answer"]
+        whole = len(said) == len(reasoned["evidence"])
+        best = said[0]
+        outcome.text = (
+            f"{reasoned['answer']} ({best['stored']})"
+            if whole
+            else turn.say("recalled", content=best["text"], where=best["stored"])
+        )
         outcome.agent = "UnifiedMemoryReasoningAgent"
-        outcome.data["evidence"] = reasoned["evidence"][:3]
-        outcome.data["stored"] = "pc2"
+        outcome.data["evidence"] = said[:3]
+        outcome.data["stored"] = best["stored"]
         return True
 
     def _from_memories(self, turn: Turn, outcome: Outcome, memories: Any) -> bool:
@@ -137,13 +155,15 @@ class Recall:
         if not hits:
             return False
         outcome.text = turn.say(
-            "recalled", content=hits[0]["content"], where=name_place(hits[0]["stored"])
+            "recalled",
+            content=hits[0]["content"],
+            where=name_place(hits[0]["stored"], self._flow.memory_machine),
         )
         outcome.agent = "MemoryClient"
         outcome.data["stored"] = hits[0]["stored"]
         return True
 
-    async def _keep_in_mind(self, turn: Turn, outcome: Outcome) -> None:
+    async def _keep_in_mind(self, outcome: Outcome) -> None:
         """What was just recalled matters to what is said next."""
         context = self._flow.peers.working_context.with_options(
             timeout_s=self._flow.remote_timeout_s
@@ -154,3 +174,11 @@ class Recall:
             )
         except CallError as error:
             outcome.notes.append(f"not kept in mind: ContextManager did not answer ({error})")
+
+
+def _is_command(evidence: Any, now: datetime) -> bool:
+    """Whether a piece of evidence is an utterance that asked for something to be done."""
+    if evidence["kind"] != "turn":
+        return False
+    matched = match_intent(evidence["text"], now)
+    return matched is not None and matched[0] in _COMMANDS

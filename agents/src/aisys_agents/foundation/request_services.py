@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aisys.errors import AgentError, CallError
 from aisys_agents.foundation.request_flow import OpenQuestion, Outcome, Turn
-from aisys_agents.foundation.request_recall import BUFFERED, MEMORY_MACHINE, Recall, name_away
+from aisys_agents.foundation.request_recall import BUFFERED, Recall, name_away
 
 if TYPE_CHECKING:
     from aisys_agents.foundation.request_flow import RequestFlow
@@ -97,7 +97,7 @@ class Services:
             return Outcome(text, ok=False, status="failed", agent="KnowledgeBase", backend="none")
         stored = added["stored"]
         if stored == BUFFERED:
-            text = turn.say("buffered", content=content["value"], machine=MEMORY_MACHINE)
+            text = turn.say("buffered", content=content["value"], machine=self._flow.memory_machine)
         else:
             name = "remembered_again" if added["supersedes"] else "remembered"
             text = turn.say(name, content=content["value"], where=stored)
@@ -113,7 +113,9 @@ class Services:
         if not facts:
             text = turn.say("not_found")
             if found["unreached"]:
-                text += " " + turn.say("not_reached", names=name_away(found["unreached"]))
+                text += " " + turn.say(
+                    "not_reached", names=name_away(found["unreached"], self._flow.memory_machine)
+                )
             return Outcome(text, status="not_found", agent="KnowledgeBase")
         if len(facts) > 1 and facts[1]["score"] > 0.95 * facts[0]["score"]:
             choices = "; ".join(f'"{fact["content"]}"' for fact in facts)
@@ -139,7 +141,9 @@ class Services:
         )
         if not gone["forgotten"]:
             return Outcome(turn.say("not_found"), status="not_found", agent="KnowledgeBase")
-        return Outcome(turn.say("forgotten", content=fact["content"]), agent="KnowledgeBase")
+        outcome = Outcome(turn.say("forgotten", content=fact["content"]), agent="KnowledgeBase")
+        outcome.notes.append("the record of the conversation still contains it")
+        return outcome
 
     async def _reminder(self, turn: Turn) -> Outcome:
         time, duration, content = (
@@ -147,10 +151,12 @@ class Services:
             turn.entity("duration"),
             turn.entity("content"),
         )
-        if time is None and duration is None:
+        if time is not None:
+            at = time["at"]
+        elif duration is not None:
+            at = turn.request.accepted_at + float(duration["value"])
+        else:
             return Outcome(turn.say("ask_time"), status="needs_clarification")
-        accepted = turn.request.accepted_at
-        at = time["at"] if time is not None else accepted + float((duration or {})["value"])
         what = content["value"] if content is not None else ""
         set_ = await self._flow.guard(
             "ProactiveAgent",

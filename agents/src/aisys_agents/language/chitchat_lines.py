@@ -45,10 +45,14 @@ JOKES: tuple[tuple[str, ...], tuple[str, ...]] = (
 )
 
 ABOUT: tuple[str, str] = (
-    "I am {name}, an assistant made of many small agents. I can remember and recall what you tell me, remind you, "
-    "calculate, and convert units and dates, in English and Tagalog. {model}",
-    "Ako si {name}, isang katulong na binubuo ng maraming maliliit na agent. Kaya kong tandaan ang sinasabi mo, "
-    "magpaalala, magkwenta, at mag-convert ng sukat at petsa, sa Ingles at Tagalog. {model}",
+    (
+        "I am {name}, an assistant made of many small agents. I can remember and recall what you tell me, remind you, "
+        "calculate, and convert units and dates, in English and Tagalog. {model}"
+    ),
+    (
+        "Ako si {name}, isang katulong na binubuo ng maraming maliliit na agent. Kaya kong tandaan ang sinasabi mo, "
+        "magpaalala, magkwenta, at mag-convert ng sukat at petsa, sa Ingles at Tagalog. {model}"
+    ),
 )
 
 # How somebody feels, and a courteous answer that claims nothing.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +11,7 @@ from aisys_agents.text.cues import words
 
 __all__ = ["LinearClassifier", "features"]
 
-BUCKETS = 1 << 14
+BUCKETS = 1 << 20
 MAX_WORDS = 60
 SHARPNESS = 45.0
 """Turns scores into probabilities: a clear sentence gets about 0.8, gibberish about 0.1."""
@@ -32,7 +33,7 @@ def features(text: str) -> dict[int, float]:
         for start in range(len(framed) - 2):
             key = _hashed(f"c:{framed[start : start + 3]}")
             out[key] = max(out.get(key, 0.0), 0.25)
-    for left, right in zip(padded, padded[1:], strict=False):
+    for left, right in itertools.pairwise(padded):
         out[_hashed(f"b:{left} {right}")] = 1.0
     return out
 
@@ -49,6 +50,9 @@ class LinearClassifier:
 
     def __init__(self, examples: Mapping[str, Sequence[str]], smoothing: float = 0.3) -> None:
         self.labels = sorted(label for label, texts in examples.items() if texts)
+        self._vocabulary = {
+            word for texts in examples.values() for text in texts for word in words(text)
+        }
         counts = {label: _count(examples[label]) for label in self.labels}
         total: dict[int, float] = {}
         for count in counts.values():
@@ -66,6 +70,10 @@ class LinearClassifier:
                 scale += weight
             for key in total:
                 self._weights[key][index] *= len(total) / scale
+
+    def knows(self, text: str) -> bool:
+        """Whether any word of a text occurs in the examples; letters alone prove nothing."""
+        return not self._vocabulary.isdisjoint(words(text)[:MAX_WORDS])
 
     def scores(self, text: str) -> list[tuple[str, float]]:
         """Every class with its probability, best first; an empty list for a text without features."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, NotRequired
 
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from aisys_agents.text.arithmetic import find_expression
 from aisys_agents.text.cues import plain, words
@@ -60,10 +60,12 @@ _PLACE = re.compile(
     r"\b(?:in|at|from|near|to|sa|papuntang|galing)\s+((?:[A-Z][\w'-]+)(?:\s+[A-Z][\w'-]+)*)"
 )
 _NOT_NAMES = frozenset(
-    (
-        "i monday tuesday wednesday thursday friday saturday sunday january february march april may june july "
-        "august september october november december english tagalog christmas pasko"
-    ).split()
+    word
+    for line in (
+        "i monday tuesday wednesday thursday friday saturday sunday january february march april",
+        "may june july august september october november december english tagalog christmas pasko",
+    )
+    for word in line.split()
 )
 
 
@@ -223,10 +225,12 @@ _OWNED = (
     re.compile(r"\b(?:my|our)\s+([\w' -]{2,40}?)(?:\s+(?:is|are|ay)\b|[,.]|$)"),
 )
 _STOP = frozenset(
-    (
-        "i am is are was the a an my our your that this it to of in on at and or na ang ng sa ay si ko mo ako "
-        "namin natin po lang not don't do does have has will be for with no hindi"
-    ).split()
+    word
+    for line in (
+        "i am is are was the a an my our your that this it to of in on at and or na ang ng sa ay si",
+        "ko mo ako namin natin po lang not don't do does have has will be for with no hindi",
+    )
+    for word in line.split()
 )
 
 

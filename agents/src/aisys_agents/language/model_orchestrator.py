@@ -19,7 +19,7 @@ from aisys_agents.language.nlu_agent import Utterance
 from aisys_agents.language.phrases import phrase
 from aisys_agents.language.plans import PlanStep, plan_from_lines, template_plan
 from aisys_agents.language.task_kinds import TASK_KINDS, TaskClassifier
-from aisys_agents.language.tools import ToolAnswer, use_tool
+from aisys_agents.language.tools import ToolAnswer, use_tool_async
 from aisys_agents.memory.session_memory_agent import SessionMemoryAgent
 from aisys_agents.text.cues import guess_language
 from aisys_agents.text.now import local_now
@@ -27,6 +27,7 @@ from aisys_agents.text.now import local_now
 __all__ = ["ModelOrchestrator", "OrchestratorStats", "Plan", "TaskDone", "TaskKind", "TaskPiece"]
 
 SURE_ENOUGH = 0.5
+_TOOLS = {"calculate", "convert_units", "date"}
 CONTEXT_TURNS = 12
 SYSTEM = (
     "You are the voice of a home assistant. Answer in the language of the question (English, Tagalog or Taglish), "
@@ -235,11 +236,9 @@ class ModelOrchestrator(Agent):
         if kind == "chat":
             said = await self.chitchat.chat(text, session_id=session_id)
             return _done(kind, said["reply"], said["backend"])
-        if kind in {"calculate", "convert_units", "date", "reasoning", "question"}:
+        if kind in _TOOLS or kind in {"reasoning", "question"}:
             now = local_now(self.clock.time(), self.config.timezone)
-            tool = use_tool(
-                text, now, kind if kind in {"calculate", "convert_units", "date"} else None
-            )
+            tool = await use_tool_async(text, now, kind if kind in _TOOLS else None)
             if tool is not None:
                 return _tool_done(kind, tool)
         if kind in {"memory", "question"}:

@@ -244,8 +244,8 @@ class NLUAgent(Agent):
         if not ranked:
             return "unknown", 0.0, "classifier", []
         name, share = ranked[0]
-        if share < SURE and is_question(text):
+        if share < SURE and is_question(text) and len(text.split()) > 1:
             return "question", 0.6, "pattern", alternatives[:3]
-        if share < UNKNOWN_BELOW:
+        if share < UNKNOWN_BELOW or not self._classifier.knows(text):
             return "unknown", share, "classifier", alternatives[:3]
         return name, share, "classifier", alternatives[1:4]

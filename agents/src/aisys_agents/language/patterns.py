@@ -8,7 +8,7 @@ from datetime import datetime
 from aisys_agents.text.arithmetic import find_expression
 from aisys_agents.text.cues import is_farewell, is_greeting, is_thanks, plain
 from aisys_agents.text.date_answers import answer_date
-from aisys_agents.text.units import UnitProblem, find_conversion
+from aisys_agents.text.unit_words import looks_like_conversion
 
 __all__ = ["is_question", "match_intent"]
 
@@ -181,11 +181,8 @@ def match_intent(text: str, now: datetime) -> tuple[str, float] | None:
 
 def _exact(flat: str, now: datetime) -> tuple[str, float] | None:
     """What can be computed: units, dates, sums."""
-    try:
-        if find_conversion(flat) is not None:
-            return "convert_units", 0.95
-    except UnitProblem:
-        return "convert_units", 0.8
+    if looks_like_conversion(flat) and answer_date(flat, now) is None:
+        return "convert_units", 0.95
     if answer_date(flat, now) is not None and not _RECALL_QUESTION.search(flat):
         return "date_question", 0.95
     if find_expression(flat) is not None and _CALCULATE.search(flat):

@@ -77,10 +77,14 @@ _PHRASES: dict[str, tuple[str, str]] = {
     "no_reminders": ("You have no reminders.", "Wala kang paalala."),
     "reminders": ("You have {count}: {items}.", "Mayroon kang {count}: {items}."),
     "needs_model": (
-        "That needs a language model, and none is configured. Set AISYS_LLM_URL to an OpenAI-compatible endpoint. "
-        "I can remember and recall facts, set reminders, calculate, and convert units and dates without one.",
-        "Kailangan nito ng language model, at wala pang nakatakda. Itakda ang AISYS_LLM_URL. Kaya kong magtanda, "
-        "magpaalala, magkwenta, at mag-convert ng sukat at petsa kahit wala nito.",
+        (
+            "That needs a language model, and none is configured. Set AISYS_LLM_URL to an OpenAI-compatible endpoint. "
+            "I can remember and recall facts, set reminders, calculate, and convert units and dates without one."
+        ),
+        (
+            "Kailangan nito ng language model, at wala pang nakatakda. Itakda ang AISYS_LLM_URL. Kaya kong magtanda, "
+            "magpaalala, magkwenta, at mag-convert ng sukat at petsa kahit wala nito."
+        ),
     ),
     "model_failed": (
         "That needs a language model, and the configured one could not answer: {reason}.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Any
 
@@ -9,9 +10,10 @@ from typing_extensions import TypedDict
 
 from aisys_agents.text.arithmetic import ArithmeticProblem, evaluate, find_expression
 from aisys_agents.text.date_answers import answer_date
+from aisys_agents.text.unit_words import looks_like_conversion
 from aisys_agents.text.units import UnitProblem, find_conversion
 
-__all__ = ["ToolAnswer", "use_tool"]
+__all__ = ["ToolAnswer", "use_tool", "use_tool_async"]
 
 
 class ToolAnswer(TypedDict):
@@ -43,7 +45,16 @@ def use_tool(text: str, now: datetime, only: str | None = None) -> ToolAnswer | 
     return _calculate(text) if only in {None, "calculate"} else None
 
 
+async def use_tool_async(text: str, now: datetime, only: str | None = None) -> ToolAnswer | None:
+    """As `use_tool`, without holding up the event loop while pint is loaded for the first time."""
+    if only in {None, "convert_units"} and looks_like_conversion(text):
+        return await asyncio.to_thread(use_tool, text, now, only)
+    return use_tool(text, now, only)
+
+
 def _convert(text: str) -> ToolAnswer | None:
+    if not looks_like_conversion(text):
+        return None
     try:
         found = find_conversion(text)
     except UnitProblem as error:

@@ -5,15 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
-from typing_extensions import TypedDict
 
-from aisys import Agent, AgentError, Event, method, subscribe
+from aisys import Agent, Event, method, subscribe
 from aisys.errors import CallError
 from aisys.ids import new_id
 from aisys_agents.language.phrases import phrase
+from aisys_agents.proactive.models import (
+    BadTime,
+    NoSuchSuggestion,
+    Observation,
+    PreferencesSet,
+    Scheduled,
+    SuggestionAnswered,
+    TooManyReminders,
+    Waiting,
+)
 from aisys_agents.proactive.reminders import Reminder, ReminderBook, Repeat, next_time
 from aisys_agents.proactive.suggestions import (
     LEVELS,
@@ -29,15 +38,7 @@ from aisys_agents.text.cues import guess_language
 from aisys_agents.text.dates import parse_when
 from aisys_agents.text.now import local_now, moment_at
 
-__all__ = [
-    "BadTime",
-    "Observation",
-    "PreferencesSet",
-    "ProactiveAgent",
-    "Scheduled",
-    "SuggestionAnswered",
-    "Waiting",
-]
+__all__ = ["ProactiveAgent"]
 
 MAX_REMINDERS = 10_000
 MAX_SUGGESTIONS = 200
@@ -45,59 +46,6 @@ LATE_AFTER_S = 60.0
 LONGEST_NAP_S = 30.0
 RETRY_S = 2.0
 ANNOUNCED_KEPT_S = 24 * 3600.0
-
-
-class BadTime(AgentError):
-    """The time of a reminder cannot be read, or has passed."""
-
-    code: ClassVar[str] = "bad_time"
-
-
-class TooManyReminders(AgentError):
-    """More reminders than the agent keeps."""
-
-    code: ClassVar[str] = "too_many_reminders"
-
-
-class NoSuchSuggestion(AgentError):
-    """Neither a suggestion nor a reminder has this id."""
-
-    code: ClassVar[str] = "no_such_suggestion"
-
-
-class Scheduled(TypedDict):
-    """A reminder's id and its time, in seconds since the epoch and for people."""
-
-    reminder_id: str
-    at: float
-    when: str
-    repeat: str | None
-    assumed: str
-
-
-class Observation(TypedDict):
-    """What was said, or why nothing was."""
-
-    suggestions: list[Suggestion]
-    held_back: str | None
-
-
-class Waiting(TypedDict):
-    """Suggestions and reminders that wait, most relevant first."""
-
-    items: list[dict[str, Any]]
-
-
-class SuggestionAnswered(TypedDict):
-    """The state that the answer put it in."""
-
-    state: str
-
-
-class PreferencesSet(TypedDict):
-    """The preferences as they are now."""
-
-    preferences: Preferences
 
 
 class ProactiveAgent(Agent):
@@ -162,6 +110,7 @@ class ProactiveAgent(Agent):
             id=reminder_id or new_id("rem"),
             text=text.strip(),
             at=moment,
+            first_at=moment,
             user_id=user_id,
             repeat=repeat or said_repeat,
             language=guess_language(text),
@@ -323,7 +272,7 @@ class ProactiveAgent(Agent):
         )
 
     async def _preferences(self, user_id: Any) -> Preferences:
-        stored: Preferences = await self.state.get(f"preferences/{user_id}", default=None)
+        stored: Preferences | None = await self.state.get(f"preferences/{user_id}", default=None)
         return stored or default_preferences()
 
     async def _offer(
@@ -420,7 +369,7 @@ class ProactiveAgent(Agent):
             },
         )
         if entry["repeat"]:
-            at = next_time(entry["at"], entry["repeat"], self._now())
+            at = next_time(entry["first_at"], entry["repeat"], self._now())
             await self._book.put({**entry, "at": at, "announced_at": now})
         else:
             await self._book.put({**entry, "state": "announced", "announced_at": now})

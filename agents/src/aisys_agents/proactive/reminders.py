@@ -24,6 +24,7 @@ class Reminder(TypedDict):
     id: str
     text: str
     at: float
+    first_at: float
     user_id: str | None
     repeat: str | None
     language: str
@@ -36,7 +37,7 @@ def next_time(at: float, repeat: str, now: datetime) -> float:
     """The next moment of a repeated reminder that is still to come; missed ones are not made up for.
 
     Args:
-        at: the last moment, in seconds since the epoch.
+        at: the first moment, in seconds since the epoch.
         repeat: how often.
         now: the present moment, with the time zone whose calendar counts.
     """

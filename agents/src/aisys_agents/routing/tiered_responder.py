@@ -16,7 +16,7 @@ from aisys_agents.language.chitchat_lines import COURTESIES
 from aisys_agents.language.model_orchestrator import ModelOrchestrator
 from aisys_agents.language.nlu_agent import Utterance
 from aisys_agents.language.phrases import phrase
-from aisys_agents.language.tools import use_tool
+from aisys_agents.language.tools import use_tool, use_tool_async
 from aisys_agents.memory.cache_manager import CacheManager
 from aisys_agents.routing.tiers import DEFAULT_TIERS, Tier, natural_tier, tier_for
 from aisys_agents.text.cues import greeting_of, guess_language, is_farewell, is_thanks, plain
@@ -209,7 +209,7 @@ class TieredResponder(Agent):
 
     async def _fast(self, text: str, user_id: str | None, limit_ms: float) -> TieredReply | None:
         """Tools, then the cache, then the memory."""
-        tool = use_tool(text, self._now())
+        tool = await use_tool_async(text, self._now())
         if tool is not None:
             return _reply(tool["text"], "fast", "rules", "ok" if tool["ok"] else "cannot")
         limit_s = max(limit_ms / 1000, 0.01)

@@ -25,8 +25,9 @@ pub fn large_integer(out: &mut Out, value: &Bound<'_, PyAny>) -> Written {
     if nearest.is_finite() {
         let mut text = Out::default();
         number(&mut text, nearest);
-        if text.as_bytes() == digits.as_bytes() {
+        if text.text() == digits.as_bytes() {
             out.extend(digits.as_bytes());
+            out.push(b',');
             return Ok(());
         }
     }
@@ -66,7 +67,7 @@ pub fn number(out: &mut Out, value: f64) {
             out.extend(&digits[1..]);
         }
         out.extend(if point > 0 { b"e+" } else { b"e-" });
-        out.extend(itoa::Buffer::new().format((point - 1).unsigned_abs()).as_bytes());
+        out.extend((point - 1).unsigned_abs().to_string().as_bytes());
     }
 }
 

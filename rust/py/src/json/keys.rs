@@ -79,8 +79,9 @@ fn slot_of(bytes: &[u8]) -> usize {
         let middle = u64::from(bytes[len / 2]) << 8;
         (u64::from(bytes[0]) | middle | u64::from(bytes[len - 1]) << 16, 0)
     };
-    let mixed = (low ^ high.rotate_left(7) ^ len as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    ((mixed ^ mixed >> 29) >> 3) as usize % SLOTS
+    // Keys often differ in their last bytes only; the two halves of a full product depend on every bit.
+    let product = u128::from(low ^ 0x9E37_79B9_7F4A_7C15) * u128::from(high ^ len as u64 ^ 0xD1B5_4A32_D192_ED03);
+    ((product >> 64) as u64 ^ product as u64) as usize % SLOTS
 }
 
 #[inline(always)]

@@ -4,6 +4,7 @@ use pyo3::ffi;
 
 use super::cursor::Cursor;
 use super::errors::Stop;
+use super::float::{eight_digits, nearest};
 use super::object::Object;
 use super::parse::raised_fault;
 
@@ -24,11 +25,6 @@ pub enum Number {
     },
     Float(f64),
 }
-
-const POWERS: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
-    1e21, 1e22,
-];
 
 /// Digits that always fit a u64.
 const SAFE_DIGITS: usize = 19;
@@ -81,12 +77,17 @@ struct Whole {
     magnitude: u64,
 }
 
+/// The digit at an index, if there is one.
 #[inline(always)]
 fn digit(text: &[u8], at: usize) -> Option<u8> {
-    let digit = text.get(at)?.wrapping_sub(b'0');
+    debug_assert!(at < text.len());
+    // SAFETY: the readers here go one byte behind a digit, a sign, a point or an `e` at most, and the text ends in a
+    // NUL, which is none of these.
+    let digit = unsafe { *text.get_unchecked(at) }.wrapping_sub(b'0');
     (digit < 10).then_some(digit)
 }
 
+#[inline(always)]
 fn fraction(cursor: &mut Cursor<'_>, whole: Whole) -> Result<Number, Stop> {
     let text = cursor.text();
     let mut at = whole.end;
@@ -96,6 +97,13 @@ fn fraction(cursor: &mut Cursor<'_>, whole: Whole) -> Result<Number, Stop> {
     if text[at] == b'.' {
         let first = at + 1;
         at = first;
+        while let Some(eight) = text
+            .get(at..at + 8)
+            .and_then(|bytes| eight_digits(bytes.try_into().ok()?))
+        {
+            magnitude = magnitude.wrapping_mul(100_000_000).wrapping_add(eight);
+            at += 8;
+        }
         while let Some(digit) = digit(text, at) {
             magnitude = magnitude.wrapping_mul(10).wrapping_add(u64::from(digit));
             at += 1;
@@ -112,15 +120,10 @@ fn fraction(cursor: &mut Cursor<'_>, whole: Whole) -> Result<Number, Stop> {
         exponent += written;
     }
     cursor.go(at);
-    // Clinger's fast path: both parts are exact doubles, so one operation rounds once.
-    if count <= SAFE_DIGITS && magnitude < 1 << 53 && (-22..=22).contains(&exponent) {
-        let power = POWERS[exponent.unsigned_abs() as usize];
-        let value = if exponent < 0 {
-            magnitude as f64 / power
-        } else {
-            magnitude as f64 * power
-        };
-        return Ok(Number::Float(if whole.negative { -value } else { value }));
+    if count <= SAFE_DIGITS {
+        if let Some(value) = nearest(magnitude, exponent) {
+            return Ok(Number::Float(if whole.negative { -value } else { value }));
+        }
     }
     exact(cursor, whole.start, at)
 }

@@ -7,6 +7,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
+use super::numpy;
 use super::object::Object;
 use super::parse;
 use super::write::{Failure, Order, Writer, Written, python_failure, refused};
@@ -22,6 +23,9 @@ pub fn write(writer: &mut Writer<'_, '_>, value: &Bound<'_, PyAny>, depth: usize
     for _ in 0..MAX_CONVERSIONS {
         if ptr::eq(current.get_type_ptr().cast(), raw_type) {
             return raw(writer, &current);
+        }
+        if numpy::write(writer, &current, depth) {
+            return Ok(());
         }
         if is_written(&current) {
             return writer.value(current.as_ptr(), depth);
@@ -104,7 +108,7 @@ fn raw(writer: &mut Writer<'_, '_>, value: &Bound<'_, PyAny>) -> Written {
     let with_nul = unsafe { std::slice::from_raw_parts(bytes.as_ptr(), bytes.len() + 1) };
     parse::check(writer.py, with_nul)
         .map_err(|error| refused(format!("Raw holds text that is not JSON: {}", error.value(writer.py))))?;
-    writer.out.extend_text(bytes);
+    writer.out.fragment(bytes);
     Ok(())
 }
 

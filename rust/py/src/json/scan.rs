@@ -1,5 +1,7 @@
 //! Finding, many bytes at a time, the byte where something happens.
 
+use super::wide;
+
 /// Where a run of ordinary string bytes ends, and whether it holds bytes beyond ASCII.
 #[derive(Clone, Copy)]
 pub struct Run {
@@ -13,12 +15,24 @@ pub fn is_special(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
+/// A string that goes on behind this many blocks is taken for a long one.
+const LONG_BLOCKS: usize = 3;
+
 /// Length of the run of ordinary string bytes from `start`; `text` ends in a NUL, which ends every run.
 #[inline(always)]
 pub fn string_run(text: &[u8], start: usize) -> Run {
     let mut at = start;
     let mut beyond = 0_u32;
+    let mut blocks = 0;
     while let Some(chunk) = text.get(at..at + LANES) {
+        blocks += 1;
+        if blocks == LONG_BLOCKS {
+            if let Some(run) = wide::string_run(text, at) {
+                beyond |= u32::from(run.beyond_ascii);
+                at = run.end;
+                continue;
+            }
+        }
         let (special, high) = masks(chunk);
         if special != 0 {
             let count = special.trailing_zeros();
@@ -111,4 +125,24 @@ pub fn structure_mask(chunk: &[u8]) -> u32 {
 #[inline(always)]
 pub fn is_structure(byte: u8) -> bool {
     byte == b'"' || matches!(byte | 0x20, b'{' | b'}')
+}
+
+/// Whether one of eight bytes is special.
+#[inline(always)]
+pub fn has_special(eight: u64) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let quote = (eight ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
+    let backslash = (eight ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+    let control = eight.wrapping_sub(ONES * 0x20);
+    // A borrow can only come from a byte that is special itself.
+    (quote | backslash | control) & !eight & (ONES << 7) != 0
+}
+
+/// Whether one of sixteen bytes is special.
+#[inline(always)]
+pub fn pair_has_special(first: u64, last: u64) -> bool {
+    let mut bytes = [0; LANES];
+    bytes[..8].copy_from_slice(&first.to_ne_bytes());
+    bytes[8..].copy_from_slice(&last.to_ne_bytes());
+    masks(&bytes).0 != 0
 }

@@ -3,6 +3,7 @@
 use pyo3::ffi;
 
 use super::object::Object;
+use super::scan::{LANES, masks};
 
 /// Why a str could not be made.
 pub enum Unmade {
@@ -102,26 +103,58 @@ unsafe fn fill<T: Unit>(bytes: &[u8], out: *mut T, count: usize) -> Result<(), u
     let mut at = 0;
     let mut written = 0;
     while at < bytes.len() {
-        if let Some(block) = bytes.get(at..at + 8) {
-            if block.iter().fold(0, |all, byte| all | byte) < 0x80 {
-                debug_assert!(written + 8 <= count);
+        if let Some(block) = bytes.get(at..at + LANES) {
+            let ascii = masks(block).1.trailing_zeros().min(LANES as u32) as usize;
+            if written + LANES <= count {
+                // Of these, `ascii` are right; the others are overwritten by the characters that follow.
                 for (index, &byte) in block.iter().enumerate() {
-                    // SAFETY: these are 8 characters of the `count` that there is room for.
+                    // SAFETY: there is room for `count` units.
                     unsafe { out.add(written + index).write(T::of(u32::from(byte))) };
                 }
-                at += 8;
-                written += 8;
+            } else {
+                for (index, &byte) in block[..ascii].iter().enumerate() {
+                    // SAFETY: these are characters of the `count` that there is room for.
+                    unsafe { out.add(written + index).write(T::of(u32::from(byte))) };
+                }
+            }
+            at += ascii;
+            written += ascii;
+            if ascii == LANES {
                 continue;
             }
+        } else if bytes[at] < 0x80 {
+            // SAFETY: as above.
+            unsafe { out.add(written).write(T::of(u32::from(bytes[at]))) };
+            at += 1;
+            written += 1;
+            continue;
         }
-        let (code, len) = character(&bytes[at..]).ok_or(at)?;
-        debug_assert!(written < count);
-        // SAFETY: every character starts with a byte that was counted, and each is written once.
-        unsafe { out.add(written).write(T::of(code)) };
-        at += len;
-        written += 1;
+        while bytes.get(at).is_some_and(|&byte| byte >= 0x80) {
+            let (code, len) = match bytes.get(at..at + 4) {
+                Some(four) => short_character(four).or_else(|| character(four)),
+                None => character(&bytes[at..]),
+            }
+            .ok_or(at)?;
+            debug_assert!(written < count);
+            // SAFETY: every character starts with a byte that was counted, and each is written once.
+            unsafe { out.add(written).write(T::of(code)) };
+            at += len;
+            written += 1;
+        }
     }
     Ok(())
+}
+
+/// The character of two or three bytes at the start of four bytes, checked all at once.
+#[inline(always)]
+fn short_character(four: &[u8]) -> Option<(u32, usize)> {
+    let word = u32::from_le_bytes(four.try_into().ok()?);
+    if word & 0x00C0_C0F0 == 0x0080_80E0 {
+        let code = (word & 0x0F) << 12 | (word >> 2) & 0xFC0 | (word >> 16) & 0x3F;
+        return (code >= 0x800 && code & 0xF800 != 0xD800).then_some((code, 3));
+    }
+    let code = (word & 0x1F) << 6 | (word >> 8) & 0x3F;
+    (word & 0xC0E0 == 0x80C0 && code >= 0x80).then_some((code, 2))
 }
 
 /// The character at the start of the bytes and its length; None if they are not UTF-8.

@@ -69,7 +69,7 @@ pub fn dumps<'py>(
     order: Order,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let py = value.py();
-    written(value, default, order, |out| Ok(PyBytes::new(py, out.as_bytes())))
+    written(value, default, order, |out| Ok(PyBytes::new(py, out.text())))
 }
 
 /// The text of a value as str.
@@ -81,9 +81,9 @@ pub fn dumps_str<'py>(
     let py = value.py();
     written(value, default, order, |out| {
         let made = if out.is_ascii() {
-            ascii_str(out.as_bytes())
+            ascii_str(out.text())
         } else {
-            utf8_str(out.as_bytes()).ok()
+            utf8_str(out.text()).ok()
         };
         made.map(|text| text.into_bound(py)).ok_or_else(|| raised(py))
     })
@@ -139,64 +139,102 @@ fn inside(mut failure: Failure, token: impl FnOnce() -> String) -> Failure {
 }
 
 impl Writer<'_, '_> {
-    /// Writes a value that stands inside `depth` containers.
+    /// Writes a value that stands inside `depth` containers, and a comma.
     ///
-    /// The pointer is a live object for as long as this runs: its container, or the caller, holds a reference.
+    /// The pointer is a live object; what runs Python code holds a reference of its own.
     #[inline(always)]
     pub fn value(&mut self, value: *mut ffi::PyObject, depth: usize) -> Written {
-        // SAFETY: a live object (see above); its type is compared before it is used as one.
+        if self.scalar(value)? {
+            Ok(())
+        } else {
+            self.container(value, depth)
+        }
+    }
+
+    /// Writes a value of an exact scalar type, which runs no Python code; false if it is another value.
+    #[inline(always)]
+    fn scalar(&mut self, value: *mut ffi::PyObject) -> Result<bool, Failure> {
+        // SAFETY: a live object (see `value`); its type is compared before it is used as one.
         unsafe {
             let kind = ffi::Py_TYPE(value);
             if kind == &raw mut ffi::PyUnicode_Type {
-                self.string(value)
+                self.string(value, b',')?;
             } else if kind == &raw mut ffi::PyLong_Type {
-                self.integer(value)
-            } else if kind == &raw mut ffi::PyDict_Type {
-                self.dict(value, depth)
+                self.integer(value)?;
             } else if value == ffi::Py_None() {
-                self.out.extend(b"null");
-                Ok(())
+                self.out.extend(b"null,");
             } else if kind == &raw mut ffi::PyBool_Type {
-                self.out
-                    .extend(if value == ffi::Py_True() { b"true" } else { b"false" });
-                Ok(())
+                if value == ffi::Py_True() {
+                    self.out.extend(b"true,");
+                } else {
+                    self.out.extend(b"false,");
+                }
             } else if kind == &raw mut ffi::PyFloat_Type {
-                self.number(ffi::PyFloat_AS_DOUBLE(value))
-            } else if kind == &raw mut ffi::PyList_Type {
-                self.list(value, depth)
-            } else if kind == &raw mut ffi::PyTuple_Type {
-                self.tuple(value, depth)
+                self.number(ffi::PyFloat_AS_DOUBLE(value))?;
             } else {
-                self.other(value, depth)
+                return Ok(false);
             }
+        }
+        Ok(true)
+    }
+
+    /// Writes a value that may run Python code while it is written.
+    #[inline(never)]
+    fn container(&mut self, value: *mut ffi::PyObject, depth: usize) -> Written {
+        // SAFETY: a live object, which stays alive as long as it is held here.
+        let (held, kind) = unsafe { (Object::borrowed(value), ffi::Py_TYPE(value)) };
+        let value = held.as_ptr();
+        if kind == &raw mut ffi::PyDict_Type {
+            self.dict(value, depth)
+        } else if kind == &raw mut ffi::PyList_Type {
+            self.sequence(value, depth, true)
+        } else if kind == &raw mut ffi::PyTuple_Type {
+            self.sequence(value, depth, false)
+        } else {
+            self.other(value, depth)
         }
     }
 
-    /// Writes an exact str.
+    /// Writes an exact str and one byte behind it.
     #[inline(always)]
-    pub fn string(&mut self, text: *mut ffi::PyObject) -> Written {
+    pub fn string(&mut self, text: *mut ffi::PyObject, behind: u8) -> Written {
         // SAFETY: an exact str, which cannot change; its length and data go together.
         unsafe {
-            let len = ffi::PyUnicode_GET_LENGTH(text) as usize;
             if ffi::PyUnicode_IS_COMPACT_ASCII(text) != 0 {
-                let data = ffi::PyUnicode_DATA(text).cast::<u8>();
-                self.out.string(std::slice::from_raw_parts(data, len), false);
+                let len = ffi::PyUnicode_GET_LENGTH(text) as usize;
+                let data = text.cast::<ffi::PyASCIIObject>().add(1).cast::<u8>();
+                self.out.string(std::slice::from_raw_parts(data, len), behind);
                 return Ok(());
             }
         }
-        self.wide_string(text)
+        self.wide_string(text, behind)
     }
 
     #[inline(never)]
-    fn wide_string(&mut self, text: *mut ffi::PyObject) -> Written {
-        // SAFETY: as in `string`; the kind tells how wide the units are.
+    fn wide_string(&mut self, text: *mut ffi::PyObject, behind: u8) -> Written {
+        // SAFETY: as in `string`. A str beyond ASCII may hold its UTF-8 form from an earlier use; the kind tells how
+        // wide its units are.
         let result = unsafe {
+            let compact = text.cast::<ffi::PyCompactUnicodeObject>();
+            let utf8 = (*compact).utf8;
+            if !utf8.is_null() {
+                self.out.expect_wide();
+                let len = (*compact).utf8_length as usize;
+                self.out.string(std::slice::from_raw_parts(utf8.cast(), len), behind);
+                return Ok(());
+            }
             let len = ffi::PyUnicode_GET_LENGTH(text) as usize;
             let data = ffi::PyUnicode_DATA(text);
             match ffi::PyUnicode_KIND(text) {
-                ffi::PyUnicode_1BYTE_KIND => self.out.characters(std::slice::from_raw_parts(data.cast::<u8>(), len)),
-                ffi::PyUnicode_2BYTE_KIND => self.out.characters(std::slice::from_raw_parts(data.cast::<u16>(), len)),
-                _ => self.out.characters(std::slice::from_raw_parts(data.cast::<u32>(), len)),
+                ffi::PyUnicode_1BYTE_KIND => self
+                    .out
+                    .characters(std::slice::from_raw_parts(data.cast::<u8>(), len), behind),
+                ffi::PyUnicode_2BYTE_KIND => self
+                    .out
+                    .characters(std::slice::from_raw_parts(data.cast::<u16>(), len), behind),
+                _ => self
+                    .out
+                    .characters(std::slice::from_raw_parts(data.cast::<u32>(), len), behind),
             }
         };
         result.map_err(|index| refused(format!("the str holds a lone surrogate at index {index}")))
@@ -204,6 +242,10 @@ impl Writer<'_, '_> {
 
     #[inline(always)]
     fn integer(&mut self, value: *mut ffi::PyObject) -> Written {
+        if let Some(small) = one_digit(value) {
+            self.out.integer(small);
+            return Ok(());
+        }
         let mut overflow = 0;
         // SAFETY: an exact int.
         let small = unsafe { ffi::PyLong_AsLongLongAndOverflow(value, &raw mut overflow) };
@@ -213,7 +255,7 @@ impl Writer<'_, '_> {
         if self.order == Order::Canonical && !canonical::is_exact(small) {
             return self.large_integer(value, overflow);
         }
-        self.out.extend(itoa::Buffer::new().format(small).as_bytes());
+        self.out.integer(small);
         Ok(())
     }
 
@@ -228,14 +270,14 @@ impl Writer<'_, '_> {
             // SAFETY: an exact int; the exception that it may raise is taken away below.
             let large = unsafe { ffi::PyLong_AsUnsignedLongLong(value) };
             if PyErr::take(self.py).is_none() {
-                self.out.extend(itoa::Buffer::new().format(large).as_bytes());
+                self.out.natural(large);
                 return Ok(());
             }
         }
         Err(refused("the integer does not fit 64 bits: send it as a string"))
     }
 
-    #[inline(always)]
+    #[inline(never)]
     pub fn number(&mut self, value: f64) -> Written {
         if !value.is_finite() {
             let name = if value.is_nan() {
@@ -254,6 +296,7 @@ impl Writer<'_, '_> {
         } else {
             self.out.extend(zmij::Buffer::new().format_finite(value).as_bytes());
         }
+        self.out.push(b',');
         Ok(())
     }
 
@@ -266,96 +309,84 @@ impl Writer<'_, '_> {
         Ok(depth + 1)
     }
 
-    #[inline(never)]
-    fn list(&mut self, list: *mut ffi::PyObject, depth: usize) -> Written {
+    /// Writes an exact list or tuple.
+    #[inline(always)]
+    fn sequence(&mut self, sequence: *mut ffi::PyObject, depth: usize, is_list: bool) -> Written {
         let depth = Self::enter(depth)?;
         self.out.push(b'[');
         let mut index = 0;
-        // SAFETY: an exact list. Writing an item may run Python code that changes it, so the length is read anew each
-        // time, and the item is held.
-        while index < unsafe { ffi::PyList_GET_SIZE(list) } {
+        // SAFETY: an exact list or tuple, whose length stands behind its head. Writing an item may run Python code that
+        // changes a list, so the length is read anew each time.
+        while index < unsafe { ffi::Py_SIZE(sequence) } {
             // SAFETY: the index is below the length.
-            let item = unsafe { Object::borrowed(ffi::PyList_GET_ITEM(list, index)) };
-            self.item(&item, depth, index)?;
+            let item = unsafe {
+                if is_list {
+                    ffi::PyList_GET_ITEM(sequence, index)
+                } else {
+                    ffi::PyTuple_GET_ITEM(sequence, index)
+                }
+            };
+            self.value(item, depth)
+                .map_err(|failure| inside(failure, || index.to_string()))?;
             index += 1;
         }
-        self.close(b'[', b']');
+        self.out.close(b']');
         Ok(())
     }
 
-    #[inline(never)]
-    fn tuple(&mut self, tuple: *mut ffi::PyObject, depth: usize) -> Written {
-        let depth = Self::enter(depth)?;
-        self.out.push(b'[');
-        // SAFETY: an exact tuple, which cannot change.
-        for index in 0..unsafe { ffi::PyTuple_GET_SIZE(tuple) } {
-            // SAFETY: the index is below the length.
-            let item = unsafe { Object::borrowed(ffi::PyTuple_GET_ITEM(tuple, index)) };
-            self.item(&item, depth, index)?;
-        }
-        self.close(b'[', b']');
-        Ok(())
-    }
-
+    /// Writes an exact dict.
     #[inline(always)]
-    fn item(&mut self, item: &Object, depth: usize, index: ffi::Py_ssize_t) -> Written {
-        self.value(item.as_ptr(), depth)
-            .map_err(|failure| inside(failure, || index.to_string()))?;
-        self.out.push(b',');
-        Ok(())
-    }
-
-    /// Ends a container whose items each left a comma behind them.
-    #[inline(always)]
-    fn close(&mut self, opener: u8, closer: u8) {
-        if self.out.as_bytes().last() == Some(&opener) {
-            self.out.push(closer);
-        } else {
-            self.out.set_last(closer);
-        }
-    }
-
-    #[inline(never)]
     fn dict(&mut self, dict: *mut ffi::PyObject, depth: usize) -> Written {
         let depth = Self::enter(depth)?;
         if self.order != Order::Given {
             return self.sorted_dict(dict, depth);
         }
-        self.out.push(b'{');
         // SAFETY: an exact dict, here and below.
-        let size = unsafe { ffi::PyDict_Size(dict) };
+        let size = unsafe { (*dict.cast::<ffi::PyDictObject>()).ma_used };
+        if size == 0 {
+            self.out.extend(b"{},");
+            return Ok(());
+        }
+        self.out.push(b'{');
         let mut place = 0;
         let mut key = std::ptr::null_mut();
         let mut value = std::ptr::null_mut();
         // SAFETY: PyDict_Next stays inside the dict's current table even if Python code run by an item changed it.
         while unsafe { ffi::PyDict_Next(dict, &raw mut place, &raw mut key, &raw mut value) } != 0 {
-            // SAFETY: both are borrowed from the dict, which nothing has touched since.
-            let (key, value) = unsafe { (Object::borrowed(key), Object::borrowed(value)) };
-            self.member(&key, &value, depth)?;
-            // SAFETY: as above.
-            if unsafe { ffi::PyDict_Size(dict) } != size {
+            self.member(key, value, depth)?;
+            // SAFETY: the caller holds the dict.
+            if unsafe { (*dict.cast::<ffi::PyDictObject>()).ma_used } != size {
                 return Err(refused("the dict was changed while it was being written"));
             }
         }
-        self.close(b'{', b'}');
+        self.out.close(b'}');
         Ok(())
     }
 
+    /// Writes a member of an object; key and value are alive, and whatever runs Python code holds them.
     #[inline(always)]
-    pub fn member(&mut self, key: &Object, value: &Object, depth: usize) -> Written {
-        self.key(key.as_ptr())?;
-        self.out.push(b':');
-        self.value(value.as_ptr(), depth)
-            .map_err(|failure| inside(failure, || self.token(key)))?;
-        self.out.push(b',');
-        Ok(())
+    fn member(&mut self, key: *mut ffi::PyObject, value: *mut ffi::PyObject, depth: usize) -> Written {
+        self.key(key)?;
+        match self.scalar(value) {
+            Ok(true) => Ok(()),
+            Ok(false) => self.container_member(key, value, depth),
+            Err(failure) => Err(inside(failure, || self.token(key))),
+        }
+    }
+
+    #[inline(never)]
+    fn container_member(&mut self, key: *mut ffi::PyObject, value: *mut ffi::PyObject, depth: usize) -> Written {
+        // SAFETY: the key is alive; it is held because writing the value may change the dict.
+        let key = unsafe { Object::borrowed(key) };
+        self.container(value, depth)
+            .map_err(|failure| inside(failure, || self.token(key.as_ptr())))
     }
 
     /// A key as a token of a pointer.
     #[cold]
-    fn token(&self, key: &Object) -> String {
+    fn token(&self, key: *mut ffi::PyObject) -> String {
         // SAFETY: the key is alive.
-        let key = unsafe { Bound::from_borrowed_ptr(self.py, key.as_ptr()) };
+        let key = unsafe { Bound::from_borrowed_ptr(self.py, key) };
         key.to_string()
     }
 
@@ -363,10 +394,10 @@ impl Writer<'_, '_> {
     fn key(&mut self, key: *mut ffi::PyObject) -> Written {
         // SAFETY: the key is alive.
         if unsafe { ffi::Py_TYPE(key) == &raw mut ffi::PyUnicode_Type } {
-            return self.string(key);
+            return self.string(key, b':');
         }
         let text = self.key_text(key)?;
-        self.string(text.as_ptr())
+        self.string(text.as_ptr(), b':')
     }
 
     /// The exact str of a key of another type.
@@ -381,9 +412,9 @@ impl Writer<'_, '_> {
         let mut members = canonical::sorted_members(self, dict)?;
         self.out.push(b'{');
         for (key, value) in members.drain(..) {
-            self.member(&key, &value, depth)?;
+            self.member(key.as_ptr(), value.as_ptr(), depth)?;
         }
-        self.close(b'{', b'}');
+        self.out.close(b'}');
         Ok(())
     }
 
@@ -399,4 +430,33 @@ impl Writer<'_, '_> {
     pub fn setup(&self) -> Result<&'static Setup, Failure> {
         setup::get(self.py).ok_or_else(|| refused("the JSON codec was not set up: import aisys.json"))
     }
+}
+
+/// The value of an exact int that has at most one internal digit (30 bits), without a call.
+#[cfg(not(Py_3_12))]
+#[inline(always)]
+fn one_digit(value: *mut ffi::PyObject) -> Option<i64> {
+    /// CPython's int up to 3.11: the sign and number of digits, then the digits, least first.
+    #[repr(C)]
+    struct Long {
+        head: ffi::PyVarObject,
+        first: u32,
+    }
+    let long = value.cast::<Long>();
+    // SAFETY: an exact int; even zero has room for a digit, though only the size says that it counts.
+    unsafe {
+        match (*long).head.ob_size {
+            0 => Some(0),
+            1 => Some(i64::from((*long).first)),
+            -1 => Some(-i64::from((*long).first)),
+            _ => None,
+        }
+    }
+}
+
+/// From 3.12 on the layout of int is not to be relied on.
+#[cfg(Py_3_12)]
+#[inline(always)]
+fn one_digit(_value: *mut ffi::PyObject) -> Option<i64> {
+    None
 }
