@@ -10,16 +10,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgpack  # type: ignore[import-untyped]
+import numpy as np
+import numpy.typing as npt
 import orjson
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from aisys.messaging import payload
 from aisys.messaging.frames import FrameDecoder, FrameEncoder, Kind
 from benches import documents
 from benches.ratio import Group, Prepare, Side, Work, cases, over, run_case
 
 REQUEST = int(Kind.REQUEST)
 BATCH = 64
+
+Vector = npt.NDArray[np.float32]
 DEADLINE_US = 30_000_000
 PRIORITY = 100
 
@@ -39,7 +44,7 @@ def groups() -> list[Group]:
     rows = []
     for name, messages in (("256 B", _messages(256)), ("2 kB", _messages(2048))):
         rows += [_encode(name, messages), _decode(name, messages)]
-    return rows
+    return [*rows, _vector()]
 
 
 def _messages(size_bytes: int) -> list[Message]:
@@ -172,6 +177,34 @@ def _decode(name: str, messages: list[Message]) -> Group:
             Side("msgpack Unpacker", peer, step=BATCH),
             Side("msgpack unpackb", one_by_one, step=BATCH),
             Side("memcpy", over(bytes, [bytearray(each.body) for each in messages]), "floor"),
+        ),
+    )
+
+
+def _vector() -> Group:
+    """An embedding as an argument, packed and unpacked: beside the JSON text, and inside of it."""
+    vectors = [np.array(documents.floats(seed), np.float32) for seed in range(documents.VARIANTS)]
+    option = orjson.OPT_SERIALIZE_NUMPY
+
+    def attached(vector: Vector) -> object:
+        body, attachments = payload.pack({"vector": vector})
+        return payload.unpack(body, [memoryview(each) for each in attachments])
+
+    def as_text(vector: Vector) -> object:
+        text = orjson.dumps({"vector": vector}, option=option)
+        return np.array(orjson.loads(text)["vector"], dtype=np.float32)
+
+    def as_bytes(vector: Vector) -> object:
+        data = msgpack.packb({"dtype": "float32", "data": vector.tobytes()})
+        return np.frombuffer(msgpack.unpackb(data)["data"], np.float32)
+
+    return Group(
+        "3072 float32, packed and unpacked",
+        (
+            Side("aisys attachment", over(attached, vectors), "ours"),
+            Side("orjson text", over(as_text, vectors)),
+            Side("msgpack bytes", over(as_bytes, vectors)),
+            Side("memcpy", over(np.copy, vectors), "floor"),
         ),
     )
 

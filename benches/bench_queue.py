@@ -23,6 +23,7 @@ from benches.ratio import Group, Prepare, Side, Work, cases, empty_loop, run_cas
 
 DEPTHS = ((0, "0"), (1_000, "1k"), (100_000, "100k"))
 BURST = 32
+BATCH = 64
 PREFILLED = 10_000
 THREADED = 20_000
 ITEM = object()
@@ -58,6 +59,14 @@ def groups() -> list[Group]:
         for depth, name in DEPTHS
     ]
     rows += [
+        Group(
+            f"put + get_nowait, {BATCH} at once",
+            (
+                Side("aisys put_many, get_many", _ours_batches, "ours", BATCH),
+                Side("asyncio", _asyncio_batches, step=BATCH),
+                empty_loop(),
+            ),
+        ),
         _awaited("await get, prefilled", _drain_ours, _drain_asyncio, step=1000, most=PREFILLED),
         _awaited("await get, bursts of 32", _bursts_ours, _bursts_asyncio, step=100 * BURST),
         _awaited("await get, always asleep", _ping_ours, _ping_asyncio, step=1000),
@@ -138,6 +147,44 @@ def _heapq_at(depth: int) -> Callable[[], Prepare]:
         return prepare
 
     return make
+
+
+def _ours_batches() -> Prepare:
+    queue: PriorityQueue[object] = PriorityQueue()
+    items = [ITEM] * BATCH
+
+    def prepare(operations: int) -> Work:
+        priorities = _priorities(operations // BATCH)
+
+        def work() -> None:
+            for priority in priorities:
+                queue.put_many(items, priority)
+                queue.get_many(BATCH)
+
+        return work
+
+    return prepare
+
+
+def _asyncio_batches() -> Prepare:
+    queue: Peer = asyncio.PriorityQueue()
+    numbers = count()
+    put, get = queue.put_nowait, queue.get_nowait
+    turns = [None] * BATCH
+
+    def prepare(operations: int) -> Work:
+        priorities = _priorities(operations // BATCH)
+
+        def work() -> None:
+            for priority in priorities:
+                for _ in turns:
+                    put((priority, next(numbers), ITEM))
+                for _ in turns:
+                    get()
+
+        return work
+
+    return prepare
 
 
 # --- awaited

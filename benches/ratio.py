@@ -110,14 +110,14 @@ class Result:
     Attributes:
         seconds: for each side the time of one operation in each round; ours twice a round.
         operations: how many operations one measurement of a side did.
-        noise: half the spread of the ratio of two measurements of the same thing, 0.03 for 3 %.
+        noise: for each side of ours half the spread of the ratio of two measurements of it, 0.03 for 3 %.
     """
 
     group: Group
     seconds: dict[str, list[float]] = field(default_factory=dict)
     operations: dict[str, int] = field(default_factory=dict)
     comparisons: list[Comparison] = field(default_factory=list)
-    noise: float = 0.0
+    noise: dict[str, float] = field(default_factory=dict)
 
     def median_s(self, side: str) -> float:
         """The time of one operation."""
@@ -200,11 +200,10 @@ def _multiple(count: float, step: int) -> int:
 
 def _compare(result: Result, rounds: int) -> None:
     """Ratios inside of each round, and the noise from measuring ours twice."""
-    swings: list[float] = []
     for ours in result.of_role("ours"):
         twice = result.seconds[ours.name]
         pairs = [(twice[2 * number], twice[2 * number + 1]) for number in range(rounds)]
-        swings.extend(first / second for first, second in pairs)
+        result.noise[ours.name] = spread([first / second for first, second in pairs])
         for peer in result.of_role("peer"):
             ratios = sorted(
                 theirs / ((first + second) / 2)
@@ -213,7 +212,6 @@ def _compare(result: Result, rounds: int) -> None:
             result.comparisons.append(
                 Comparison(ours.name, peer.name, statistics.median(ratios), ratios[0], ratios[-1])
             )
-    result.noise = spread(swings)
 
 
 def spread(ratios: Sequence[float]) -> float:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from aisys.build import build_info
-from benches.ratio import Comparison, Result
+from benches.ratio import Result
 
 PEERS = (
     "orjson",
@@ -136,9 +136,9 @@ def _lines(result: Result) -> Iterable[tuple[str, ...]]:
     floors = ", ".join(
         f"{floor.name} {_figure(result, floor.name)}" for floor in result.of_role("floor")
     )
-    noise = f"±{result.noise:.0%}"
     for ours in result.of_role("ours"):
         own = _figure(result, ours.name)
+        noise = f"±{result.noise[ours.name]:.0%}"
         against = [each for each in result.comparisons if each.ours == ours.name]
         if not against:
             yield (name, ours.name, own, "-", "", "", "", noise, floors)
@@ -205,7 +205,6 @@ def say(text: str) -> None:
 
 
 __all__ = [
-    "Comparison",
     "Fact",
     "Report",
     "describe_machine",

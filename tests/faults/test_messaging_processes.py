@@ -67,7 +67,7 @@ async def test_a_frozen_server_is_noticed(pair: Pair) -> None:
             await call
 
         assert time.monotonic() - begin < 5
-        assert Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
+        assert Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"  # noqa: ASYNC240 - procfs does not block
         process.send_signal(signal.SIGCONT)
         assert (await pair.client.call(pair.address, "echo", b"back", timeout_s=10)).body == b"back"
 

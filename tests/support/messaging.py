@@ -44,7 +44,7 @@ class Desk:
             return
         if request.target == "fail":
             try:
-                raise LookupError(request.body.decode())
+                raise LookupError(request.body.decode())  # noqa: TRY301 - for the sake of its traceback
             except LookupError as error:
                 request.fail(error)
         elif request.target == "raise":

@@ -122,7 +122,10 @@ class OpenAIServer:
             if number == self.break_after:
                 writer.transport.abort()
                 return
-            delta = {"model": asked["model"], "choices": [{"index": 0, "delta": {"content": piece}}]}
+            delta = {
+                "model": asked["model"],
+                "choices": [{"index": 0, "delta": {"content": piece}}],
+            }
             await self._event(writer, delta)
         await self._event(writer, {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
         await self._event(writer, {"choices": [], "usage": {"completion_tokens": 7}})
@@ -130,7 +133,9 @@ class OpenAIServer:
         await writer.drain()
 
     async def _event(self, writer: asyncio.StreamWriter, document: dict[str, Any]) -> None:
-        writer.write(self._chunk(b": keep-alive\n\ndata: " + json.dumps(document).encode() + b"\n\n"))
+        writer.write(
+            self._chunk(b": keep-alive\n\ndata: " + json.dumps(document).encode() + b"\n\n")
+        )
         await writer.drain()
 
     @staticmethod

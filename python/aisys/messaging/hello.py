@@ -14,7 +14,7 @@ MAX_HELLO_BYTES = 4096
 MAX_NAME_CHARS = 256
 
 
-class VersionMismatch(FrameError):  # noqa: N818 - as the other errors of aisys
+class VersionMismatch(FrameError):
     """The peer speaks another version of the protocol."""
 
     code = "version_mismatch"

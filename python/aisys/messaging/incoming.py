@@ -23,7 +23,7 @@ ITEM = int(Kind.ITEM)
 END = int(Kind.END)
 
 
-class StreamClosed(CallError):  # noqa: N818 - as the other errors of aisys
+class StreamClosed(CallError):
     """The consumer of a stream has gone, or the stream has been ended."""
 
     code: ClassVar[str] = "stream_closed"

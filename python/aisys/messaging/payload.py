@@ -25,7 +25,7 @@ MAX_PARTS = 1024
 _DTYPE = re.compile(r"[<>|=]?[?biufc]\d{0,2}|[<>]?[mM]8(\[\d*[a-zA-Zμ]{1,7}\])?")
 
 
-class _HasParts(Exception):  # noqa: N818 - a signal between two functions of this module
+class _HasParts(Exception):
     pass
 
 

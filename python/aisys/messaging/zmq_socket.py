@@ -50,7 +50,7 @@ MAX_SOCKETS = 4096
 _SOCKET_EVENT = struct.Struct("=hi")
 
 
-class PeerGone(ConnectionError):  # noqa: N818 - a state of the network, not a mistake
+class PeerGone(ConnectionError):
     """A ROUTER socket has no connection to that peer any more."""
 
 

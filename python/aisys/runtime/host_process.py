@@ -42,8 +42,8 @@ def warm(machine: str) -> Callable[[str, socket.socket], int]:
         raise ConfigError(problems)
     for entry in fleet.machine_agents(machine):
         if entry.built:
-            AgentSpec.of(agent_class(entry.name))
-    AgentSpec.of(HostAgent)
+            AgentSpec.of(agent_class(entry.name)).warm()
+    AgentSpec.of(HostAgent).warm()
     return lambda host, channel: run(fleet, host, channel)
 
 
@@ -62,6 +62,12 @@ def run(
         host=host,
     )
     return uvloop.run(HostProcess(fleet, host, channel, agents).run())
+
+
+class AgentStartError(AisysError):
+    """An agent's `on_start` raised."""
+
+    code = "agent_start_failed"
 
 
 class HostProcess:
@@ -102,8 +108,9 @@ class HostProcess:
             await self._start(node)
         except ConfigError as error:
             return self._give_up(error, CONFIGURATION_EXIT_CODE)
-        except (AisysError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - agents' own code runs here; whatever it raises is the reason
             node.reporter().report(error, severity="critical", category="startup")
+            await node.spool.flush()
             return self._give_up(error, EXIT_FAILED)
         try:
             await self._stop.wait()
@@ -132,7 +139,7 @@ class HostProcess:
             [self._fleet.agents[name].port for name in self._agents],
         )
         for runner in runners:
-            await runner.start()
+            await _started(runner)
         for runner in runners:
             await runner.ready()
         if tasks is not None:
@@ -185,6 +192,16 @@ class HostProcess:
     def _tell(self, packet: dict[str, Any]) -> None:
         if self._channel is not None:
             self._channel.send(packet)
+
+
+async def _started(runner: AgentRunner) -> None:
+    try:
+        await runner.start()
+    except AisysError:
+        raise
+    except Exception as error:
+        problem = f"{runner.context.name} cannot start: {type(error).__name__}: {error}"
+        raise AgentStartError(problem) from error
 
 
 def _describe(runners: Sequence[AgentRunner]) -> dict[str, Any]:

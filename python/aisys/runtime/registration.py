@@ -52,15 +52,26 @@ class Registration:
         try:
             answer = await self._node.caller.call(REGISTRY, "sync", request, options=self._options)
         except AisysError as error:
-            if self._reachable:
+            # At the start of a fleet the registry may come up a moment later than its clients.
+            if self._reachable and self._version:
                 self._log.warning(
                     "registry out of reach, known routes go on working", problem=str(error)
                 )
             self._reachable = False
             return
+        if not self._reachable:
+            self._log.info("registry reached again")
         self._reachable = True
         self._version = answer["version"]
         self._node.routes.update(self._routes(answer["changes"]))
+        for agent in answer["fenced"]:
+            # Another instance of this name has registered since: two of them must not both answer.
+            self._log.error("another instance has taken over", agent=agent)
+            self._node.reporter(agent).report(
+                f"{agent} in {self._node.host} was replaced by another instance and takes no more calls",
+                category="registry",
+            )
+            await self._node.runners[agent].drain(0.0)
 
     def _entry(self, runner: AgentRunner) -> dict[str, Any]:
         context = runner.context

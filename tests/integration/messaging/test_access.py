@@ -238,7 +238,7 @@ async def test_the_socket_is_private(folder: Path) -> None:
 async def test_an_open_folder_is_refused(folder: Path) -> None:
     """A folder that others may enter is an error with the command that closes it."""
     pair = make_pair("unix", folder)
-    folder.chmod(0o755)
+    folder.chmod(0o755)  # noqa: ASYNC240
     with pytest.raises(ConfigError) as caught:
         await pair.start()
     assert f"chmod 700 {folder}" in _problem(caught)
@@ -317,7 +317,7 @@ async def test_a_file_in_the_way_is_not_removed(folder: Path) -> None:
 async def test_another_user_is_turned_away(folder: Path) -> None:
     """A process of another user that reaches the socket all the same gets nothing through it."""
     async with pair_of("unix", folder) as pair:
-        folder.chmod(0o777)
+        folder.chmod(0o777)  # noqa: ASYNC240
         pair.path.chmod(0o777)
         script = (
             "import socket, os, sys\n"
@@ -330,11 +330,11 @@ async def test_another_user_is_turned_away(folder: Path) -> None:
         assert await process.wait() == 0
         assert value(pair.server_metrics, "aisys_refused_peers_total", reason="wrong_user") == 1
         assert pair.server.links() == []
-        folder.chmod(0o700)
+        folder.chmod(0o700)  # noqa: ASYNC240
 
 
 async def test_closing_removes_the_socket(folder: Path) -> None:
     """Nothing but the lock file stays behind."""
     async with pair_of("unix", folder) as pair:
         assert pair.path.exists()
-    assert sorted(path.name for path in folder.iterdir()) == ["far.sock.lock"]
+    assert sorted(path.name for path in folder.iterdir()) == ["far.sock.lock"]  # noqa: ASYNC240

@@ -289,7 +289,7 @@ async def test_another_host_at_the_address_is_noticed(pair: Pair) -> None:
     wrong = type(pair.address)(
         "elsewhere", pair.address.machine, unix_path=pair.address.unix_path, tcp=pair.address.tcp
     )
-    with pytest.raises(Unreachable, match="elsewhere on .* was called, far on .* answered"):
+    with pytest.raises(Unreachable, match=r"elsewhere on .* was called, far on .* answered"):
         await pair.client.call(wrong, "echo", b"", timeout_s=5)
 
     assert pair.desk.seen == []

@@ -61,7 +61,7 @@ async def test_an_error_comes_after_the_items(pair: Pair) -> None:
     items: list[int] = []
     with pytest.raises(ValueError, match="in the middle"):
         async for item in stream:
-            items.append(int(item.body))
+            items += [int(item.body)]
 
     assert items == [0, 1, 2, 3, 4]
 

@@ -298,3 +298,44 @@ async def test_a_sampled_call_leaves_a_span(pair: Any) -> None:
         ]
         assert spans[0].parent_id == trace.span_id
         assert spans[0].agent == "Server"
+
+
+async def test_what_expires_or_is_given_up_while_waiting_never_starts(pair: Any) -> None:
+    """A request past its deadline, or whose caller has gone, does not reach its handler."""
+    async with pair(Server, max_running=1) as hosts:
+        server = proxy(hosts.caller)
+        first = asyncio.ensure_future(server.wait("first"))
+        await eventually(lambda: hosts.dispatcher.running == 1)
+        late = asyncio.ensure_future(server.with_options(timeout_s=0.03).wait("late"))
+        given_up = asyncio.ensure_future(server.wait("given up"))
+        await eventually(lambda: hosts.dispatcher.waiting == 2)
+        given_up.cancel()
+        with pytest.raises(errors.CallError):
+            await late
+        hosts.agent("Server").gate.set()
+        assert await first == "first"
+        assert await server.wait("after") == "after"
+        assert hosts.agent("Server").started == ["first", "after"]
+
+
+async def test_a_busy_loop_of_quick_handlers_gives_others_their_turn(pair: Any) -> None:
+    """Handlers that never suspend do not keep the loop for more than a slice at a time."""
+
+    class Burner(Agent):
+        @method
+        async def burn(self) -> None:
+            began = self.clock.monotonic()
+            while self.clock.monotonic() - began < 0.002:
+                pass
+
+    async with pair(Burner) as hosts:
+        longest = 0.0
+        done = asyncio.gather(*(hosts.caller.call("Burner", "burn") for _ in range(100)))
+        before = asyncio.get_running_loop().time()
+        while not done.done():
+            await asyncio.sleep(0)
+            now = asyncio.get_running_loop().time()
+            longest = max(longest, now - before)
+            before = now
+        await done
+        assert longest < 0.1

@@ -46,7 +46,7 @@ class Chaos(Agent):
     async def stubborn(self, tag: int) -> int:
         """Swallows its cancellation and ends in its own time."""
         try:
-            await asyncio.sleep(30)
+            await asyncio.Event().wait()
         except asyncio.CancelledError:
             await asyncio.sleep(0)
         return tag
@@ -56,7 +56,7 @@ class Chaos(Agent):
         """Uses time-outs of its own."""
         try:
             async with asyncio.timeout(0.001):
-                await asyncio.sleep(30)
+                await asyncio.Event().wait()
         except TimeoutError:
             return tag
         return -1

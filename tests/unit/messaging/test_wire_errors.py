@@ -39,7 +39,7 @@ class Sold(AgentError):
 
 def _sent(error: BaseException) -> Exception:
     try:
-        raise error
+        raise error  # noqa: TRY301 - for the sake of its traceback
     except BaseException as caught:
         return decode_error(encode_error(caught), "mainpc/memory")
 

@@ -54,6 +54,7 @@ class Request:
     streaming: bool = False
     trace: TraceContext | None = None
     queue_id: int = 0
+    unwanted: bool = False
     running: asyncio.Task[Any] | None = None
     tokens: list[str] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)

@@ -206,6 +206,7 @@ class RequestCoordinator(Agent):
         ]
         for request in chosen:
             if request.running is not None:
+                request.unwanted = True
                 request.running.cancel()
             else:
                 self._queue.cancel(request.queue_id)
@@ -346,7 +347,7 @@ class RequestCoordinator(Agent):
             outcome = await request.running
             state = "done" if outcome.ok or outcome.text else "failed"
         except asyncio.CancelledError:
-            if not request.running.cancelled():
+            if not request.unwanted:
                 raise  # the agent stops: the request stays open and comes back
             outcome, state, error = (
                 Outcome("", ok=False, status="cancelled"),
