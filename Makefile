@@ -40,7 +40,7 @@ down: setup ## stop a fleet that runs in the background
 	@$(BIN)/aisys down $(ARGS)
 
 test: setup ## every test but the long fault, fuzz and soak runs
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 rust-test: setup ## the tests of the Rust core
 	@cargo test --quiet -p aisys-core

@@ -60,8 +60,8 @@ so that SQLite's tokeniser and ours cannot disagree; the totals give the mean le
 
 _RELATED = """
 SELECT l.link_id, l.relation, l.strength, l.source_id, l.target_id, m.* FROM links l
-JOIN memories m ON m.memory_id = CASE WHEN l.source_id = ?1 THEN l.target_id ELSE l.source_id END
-WHERE l.source_id = ?1 OR l.target_id = ?1 ORDER BY l.strength DESC, l.created_at LIMIT ?2
+JOIN memories m ON m.memory_id = CASE WHEN l.source_id = :id THEN l.target_id ELSE l.source_id END
+WHERE l.source_id = :id OR l.target_id = :id ORDER BY l.strength DESC, l.created_at LIMIT :limit
 """
 
 _DESCENDANTS = """
@@ -201,7 +201,7 @@ def related(
             "direction": "to" if row["source_id"] == memory_id else "from",
             "memory": memory_of(row, place),
         }
-        for row in db.execute(_RELATED, (memory_id, limit))
+        for row in db.execute(_RELATED, {"id": memory_id, "limit": limit})
     ]
 
 
