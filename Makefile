@@ -41,7 +41,7 @@ down: setup ## stop a fleet that runs in the background
 	@$(BIN)/aisys down $(ARGS)
 
 test: setup ## every test but the long fault, fuzz and soak runs
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-versions: ## the same on each of PYTHONS that is installed, one after the other
 	@failed=""; ran=""; for python in $(PYTHONS); do \

@@ -16,9 +16,13 @@ import orjson
 
 from aisys.build import build_info
 from benches import report as reporting
-from benches.ratio import FULL, QUICK, Settings, measure
+from benches.ratio import FULL, QUICK, Result, Settings, measure
 from benches.report import Report, say
 
+# A row that waits for other processes and is noisier than this is measured once more, while there
+# is time left for its file.
+DISTURBED = 0.2
+FILE_S = 45.0
 NAMES = ("queue", "json", "frames", "metrics", "messaging", "fleet")
 
 
@@ -84,9 +88,14 @@ def _run(name: str, settings: Settings, report: Report) -> None:
 
 def _measure(module: ModuleType, name: str, settings: Settings, report: Report) -> None:
     results = report.results.setdefault(name, [])
+    limit = time.monotonic() + FILE_S
     for group in getattr(module, "groups", list)():
         try:
-            results.append(measure(group, settings))
+            result = measure(group, settings)
+            if _disturbed(result) and time.monotonic() < limit:
+                say(f"{group.name}: disturbed (noise ±{max(result.noise.values()):.0%}), once more")
+                result = min(result, measure(group, settings), key=_loudest)
+            results.append(result)
         except (OSError, RuntimeError, AttributeError, NotImplementedError) as error:
             report.problems.append(f"{group.name}: {type(error).__name__}: {error}")
     facts = getattr(module, "facts", None)
@@ -95,6 +104,15 @@ def _measure(module: ModuleType, name: str, settings: Settings, report: Report) 
             report.facts.extend(facts(settings))
         except (OSError, RuntimeError) as error:
             report.problems.append(f"{name}: {error}")
+
+
+def _disturbed(result: Result) -> bool:
+    """Whether other programs ran in between: only what waits for other processes shows it much."""
+    return result.group.waits and _loudest(result) > DISTURBED
+
+
+def _loudest(result: Result) -> float:
+    return max(result.noise.values(), default=0.0)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from benches.clients import NO_NATS, Stage
 from benches.ratio import Group, Prepare, Role, Side, Work, cases, run_case
 from benches.servers import find_nats_server
 
-BLOCK_S = 0.1
+BLOCK_S = 0.08
 IN_FLIGHT = (1, 64)
 
 _stages: list[Stage] = []
@@ -87,7 +87,10 @@ def _group(
         *(_side(each, "peer", in_flight) for each in peers),
         _side(floor, "floor", in_flight),
     )
-    return Group(name, sides, per_second=True, waits=True, block_s=BLOCK_S, notes=notes)
+    # Inside of a host nothing waits for another process.
+    waits = bool(peers)
+    block_s = BLOCK_S if waits else None
+    return Group(name, sides, per_second=True, waits=waits, block_s=block_s, notes=notes)
 
 
 def _side(named: Named, role: Role, in_flight: int) -> Side:

@@ -32,7 +32,7 @@ def ask(
         )
         if as_json:
             if context is not None:
-                result["spans"] = await find_spans(client, context)
+                result["spans"], _ = await find_spans(client, context)
             show_json(result)
         else:
             _show(result)

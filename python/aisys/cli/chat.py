@@ -65,10 +65,11 @@ class _Chat:
                     sys.stdout.write(item["text"])
                     sys.stdout.flush()
                     streamed = True
-                elif streamed:
+                elif streamed and (item["data"] or {}).get("status") == "ok":
                     show("")
                 else:
-                    show(item["text"])
+                    # Nothing was streamed, or the stream broke: the final text says which.
+                    show(("\n" if streamed else "") + item["text"])
         except AisysError as error:
             say(f"aisys: {error}")
         finally:

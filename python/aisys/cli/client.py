@@ -17,6 +17,7 @@ from aisys.messaging.keys import KeyRing
 from aisys.runtime.options import Options
 from aisys.runtime.places import (
     host_address,
+    is_simulated,
     load_keys,
     machine_address,
     machine_agent_name,
@@ -107,6 +108,9 @@ class FleetClient:
         timeout_s: float = 5.0,
     ) -> Any:
         """Call a machine's supervisor."""
+        if is_simulated(self.fleet) and not self._runs_here(machine):
+            # On this very computer and without a socket: it does not run, and waiting would change nothing.
+            raise Unreachable(f"{machine} does not run on this computer")
         target = f"{machine_agent_name(machine)}.{method}"
         return await self.call(target, arguments or {}, timeout_s=timeout_s)
 
@@ -165,16 +169,15 @@ class FleetClient:
             f"there is no agent {agent!r}; `aisys status` lists them", reason="unknown_agent"
         )
 
+    def _runs_here(self, machine: str) -> bool:
+        return _has_socket(machine_address(self.fleet, machine, None))
+
     def _endpoint(self, address: Address) -> Endpoint:
         return self._open(self._side(address))
 
     def _side(self, address: Address) -> str:
         """The machine to stand on: that of the address when it is simulated here, so that its unix socket serves."""
-        return (
-            address.machine
-            if address.unix_path and Path(address.unix_path).exists()
-            else self._machine
-        )
+        return address.machine if _has_socket(address) else self._machine
 
     def _open(self, machine: str) -> Endpoint:
         endpoint = self._endpoints.get(machine)
@@ -186,6 +189,10 @@ class FleetClient:
                 keys=self._keys,
             )
         return endpoint
+
+
+def _has_socket(address: Address) -> bool:
+    return bool(address.unix_path) and Path(address.unix_path or "").exists()
 
 
 @asynccontextmanager
@@ -219,8 +226,7 @@ def local_machine(fleet: Fleet) -> str:
         Unreachable: none does.
     """
     for name in fleet.machines:
-        address = machine_address(fleet, name, None)
-        if address.unix_path and Path(address.unix_path).exists():
+        if _has_socket(machine_address(fleet, name, None)):
             return name
     raise Unreachable(
         f"no machine of fleet {fleet.name} runs on this computer: start it with `aisys up`"

@@ -15,17 +15,18 @@ def new_trace() -> TraceContext:
     return TraceContext(new_trace_id(), new_span_id(), sampled=True)
 
 
-async def find_spans(client: FleetClient, context: TraceContext) -> list[dict[str, Any]]:
-    """Every recorded span of a trace, in the order in which they began."""
-    found, _ = await client.each_machine("find_spans", {"trace_id": context.trace_id.hex()})
-    return sorted(
-        (span for spans in found.values() for span in spans), key=lambda span: span["start_s"]
-    )
+async def find_spans(
+    client: FleetClient, context: TraceContext
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Every recorded span of a trace in the order in which they began, and the machines out of reach."""
+    found, missing = await client.each_machine("find_spans", {"trace_id": context.trace_id.hex()})
+    spans = (span for spans in found.values() for span in spans)
+    return sorted(spans, key=lambda span: span["start_s"]), list(missing)
 
 
 async def show_hops(client: FleetClient, context: TraceContext) -> None:
     """Print the hops as a tree: agent, machine, milliseconds."""
-    spans = await find_spans(client, context)
+    spans, missing = await find_spans(client, context)
     known = {span["span_id"] for span in spans}
     under: dict[str, list[dict[str, Any]]] = {}
     for span in spans:
@@ -41,5 +42,5 @@ async def show_hops(client: FleetClient, context: TraceContext) -> None:
             walk(span["span_id"], depth + 1)
 
     walk("", 0)
-    for machine in (await client.each_machine("ping"))[1]:
+    for machine in missing:
         say(f"  (the spans of {machine} are missing: it cannot be reached)")

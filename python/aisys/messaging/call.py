@@ -32,12 +32,11 @@ class Call(_Future):
 
     __slots__ = ("corr", "link", "target", "timeout_s")
 
-    def __init__(self, link: ClientLink, target: str, timeout_s: float) -> None:
-        super().__init__()
-        self.link = link
-        self.corr = 0
-        self.target = target
-        self.timeout_s = timeout_s
+    # Set by the link, which is faster by half than a constructor of our own.
+    link: ClientLink
+    corr: int
+    target: str
+    timeout_s: float
 
     def cancel(self, msg: object | None = None) -> bool:
         """Give up on the reply and let the server know."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from aisys import json
 from aisys.errors import (
@@ -24,6 +24,7 @@ from aisys.messaging.link import LinkContext, batch_frame_bytes
 from aisys.messaging.model import Address, Buffer
 from aisys.messaging.stream import ReplyStream
 from aisys.messaging.subscriber import Position
+from aisys.messaging.waiting import OpenCall, Waiting, WaitingCalls
 from aisys.messaging.wire_errors import decode_error
 
 __all__ = ["ClientLink"]
@@ -45,16 +46,8 @@ UNSUBSCRIBE = int(Kind.UNSUBSCRIBE)
 log = get_logger("aisys.messaging")
 
 
-class Waiting(NamedTuple):
-    """A call that has not been sent because there is no connection."""
-
-    call: Call | ReplyStream
-    body: bytes
-    deadline: float
-    attachments: Sequence[Buffer]
-    priority: int
-    trace: bytes | None
-    flags: int
+# What the encoder raises for one frame that cannot be sent; the batch stays sound.
+UNSENDABLE = (FrameError, ValueError, OverflowError, BufferError)
 
 
 class ClientLink(DialledLink):
@@ -76,7 +69,6 @@ class ClientLink(DialledLink):
         "_position",
         "_take",
         "_waiting",
-        "_waiting_bytes",
         "_wheel",
         "pinned",
     )
@@ -89,8 +81,7 @@ class ClientLink(DialledLink):
         self._wheel = DeadlineWheel(context.loop, context.now, self._calls.get, self._expire)
         self._max_open = context.limits.max_open_calls
         self._max_timeout_s = context.limits.max_timeout_s
-        self._waiting: dict[int, Waiting] = {}
-        self._waiting_bytes = 0
+        self._waiting = WaitingCalls(context.limits)
         self._confirmations: list[tuple[int, asyncio.Future[None]]] = []
         self._confirmed = 0
         self._position = Position(address.host)
@@ -109,7 +100,10 @@ class ClientLink(DialledLink):
         flags: int,
     ) -> Call:
         """Send a request; the future always ends."""
-        call = Call(self, target, timeout_s)
+        call = Call()
+        call.link = self
+        call.target = target
+        call.timeout_s = timeout_s
         if (
             self._open
             and not attachments
@@ -129,7 +123,7 @@ class ClientLink(DialledLink):
                 self._pending += self._add(
                     REQUEST, corr, target, body, flags, priority, int(timeout_s * 1e6), trace
                 )
-            except (FrameError, ValueError, OverflowError) as error:
+            except UNSENDABLE as error:
                 self._unsendable(call, error)
                 return call
             if len(self._calls) == 1:
@@ -141,6 +135,7 @@ class ClientLink(DialledLink):
             elif self._pending > self._batch_bytes:
                 self._flush()
         else:
+            call.corr = 0
             self._admit(call, body, attachments, priority, trace, flags)
         return call
 
@@ -162,18 +157,17 @@ class ClientLink(DialledLink):
 
     def _admit(
         self,
-        call: Call | ReplyStream,
+        call: OpenCall,
         body: bytes,
         attachments: Sequence[Buffer],
         priority: int,
         trace: bytes | None,
         flags: int,
     ) -> None:
-        problem = self._problem(call, batch_frame_bytes(body, attachments))
+        size = batch_frame_bytes(body, attachments)
+        problem = self._problem(call, size)
         if problem is not None:
-            if isinstance(problem, Refused):
-                self._stats.refused.labels(problem.reason).inc()
-            call.set_exception(problem)
+            self._refuse(call, problem)
             return
         call.corr = self._calls_add(call)
         deadline = self._now() + call.timeout_s
@@ -182,13 +176,10 @@ class ClientLink(DialledLink):
         if self._ready:
             self._send_call(waiting, deadline - call.timeout_s)
         else:
-            self._waiting[call.corr] = waiting
-            self._waiting_bytes += len(body)
+            self._waiting.put(waiting, size)
             self.connect()
 
-    def _problem(self, call: Call | ReplyStream, size: int) -> Refused | None:
-        host = self.address.host
-        limits = self._context.limits
+    def _problem(self, call: OpenCall, size: int) -> Refused | None:
         if self._closed or self._context.draining:
             return Refused(f"{call.target}: this process is shutting down", reason="shutting_down")
         if not 0.0 < call.timeout_s <= self._max_timeout_s:
@@ -198,19 +189,24 @@ class ClientLink(DialledLink):
                 reason="expired",
             )
         if size > self.max_body_bytes:
-            return Refused(
-                f"{call.target}: {size} bytes, a request has at most {self.max_body_bytes}",
-                reason="too_large",
-            )
-        full = self._ready and self._blocked
-        waits = len(self._waiting), self._waiting_bytes + size
-        if not self._ready:
-            full = waits[0] >= limits.max_waiting_calls or waits[1] > limits.max_waiting_bytes
-        if full or len(self._calls) >= self._max_open:
+            return self._too_large(call, size)
+        has_room = not self._blocked if self._ready else self._waiting.has_room(size)
+        if not has_room or len(self._calls) >= self._max_open:
+            host = self.address.host
             return Refused(
                 f"{call.target}: too much is waiting for {host} already", reason="overloaded"
             )
         return None
+
+    def _refuse(self, call: OpenCall, problem: Refused) -> None:
+        self._stats.refused.labels(problem.reason).inc()
+        call.set_exception(problem)
+
+    def _too_large(self, call: OpenCall, size: int) -> Refused:
+        most = self.max_body_bytes
+        return Refused(
+            f"{call.target}: {size} bytes, a request has at most {most}", reason="too_large"
+        )
 
     def _send_call(self, waiting: Waiting, now: float) -> None:
         left_us = int((waiting.deadline - now) * 1e6)
@@ -227,23 +223,22 @@ class ClientLink(DialledLink):
                 waiting.trace,
                 waiting.attachments or None,
             )
-        except (FrameError, ValueError, OverflowError) as error:
+        except UNSENDABLE as error:
             self._unsendable(call, error)
             return
         self._schedule_flush()
         if self._pending > self._batch_bytes:
             self._flush()
 
-    def _unsendable(self, call: Call | ReplyStream, error: Exception) -> None:
+    def _unsendable(self, call: OpenCall, error: Exception) -> None:
         self._take(call.corr)
-        self._stats.refused.labels("bad_frame").inc()
-        call.set_exception(Refused(f"{call.target[:256]}: {error}", reason="bad_frame"))
+        self._refuse(call, Refused(f"{call.target[:256]}: {error}", reason="bad_frame"))
 
-    def cancelled(self, call: Call | ReplyStream) -> None:
+    def cancelled(self, call: OpenCall) -> None:
         """The caller lost interest: forget the call, and tell the server if it knows of it."""
         if self._take(call.corr) is None:
             return
-        if not self._unwait(call.corr) and self._ready:
+        if not self._waiting.discard(call.corr) and self._ready:
             self.send(CANCEL, call.corr)
 
     def grant(self, corr: int, items: int) -> None:
@@ -251,18 +246,11 @@ class ClientLink(DialledLink):
         if self._ready:
             self.send(CREDIT, corr, items.to_bytes(4, "little"))
 
-    def _unwait(self, corr: int) -> bool:
-        waiting = self._waiting.pop(corr, None)
-        if waiting is None:
-            return False
-        self._waiting_bytes -= len(waiting.body)
-        return True
-
     def _expire(self, corr: int) -> None:
         call = self._take(corr)
         if call is None or call.done():
             return
-        if self._unwait(corr):
+        if self._waiting.discard(corr):
             reason = f": {self.last_error}" if self.last_error else ""
             call.set_exception(
                 Unreachable(
@@ -415,21 +403,21 @@ class ClientLink(DialledLink):
             interest = {"patterns": subscriber.patterns, "replace": True}
             self.send(SUBSCRIBE, subscriber.version, json.dumps(interest))
         now = self._now()
-        waiting = list(self._waiting.values())
-        self._waiting.clear()
-        self._waiting_bytes = 0
-        for item in waiting:
-            if not item.call.done():
-                self._send_call(item, now)
+        for waiting in self._waiting.take_all():
+            size = batch_frame_bytes(waiting.body, waiting.attachments)
+            if size > self.max_body_bytes:
+                # The other side takes less than this process does, which is known only now.
+                self._take(waiting.call.corr)
+                self._refuse(waiting.call, self._too_large(waiting.call, size))
+            else:
+                self._send_call(waiting, now)
 
     def _on_refused(self, why: str) -> None:
-        for corr in list(self._waiting):
-            self._unwait(corr)
-            call = self._take(corr)
-            if call is not None and not call.done():
-                call.set_exception(
-                    Unreachable(f"{call.target}: no connection to {self.address.host}: {why}")
-                )
+        for waiting in self._waiting.take_all():
+            call = waiting.call
+            self._take(call.corr)
+            problem = f"{call.target}: no connection to {self.address.host}: {why}"
+            call.set_exception(Unreachable(problem))
 
     def _on_lost(self, error: Exception) -> None:
         self._confirmed = 0

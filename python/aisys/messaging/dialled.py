@@ -89,6 +89,9 @@ class DialledLink(Link):
     def _open_calls(self) -> int:
         return 0
 
+    def _may_beat(self) -> bool:
+        return self._ready
+
     # --- the connection
 
     def connect(self) -> None:

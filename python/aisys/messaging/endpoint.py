@@ -15,7 +15,7 @@ from aisys.messaging.client_link import ClientLink
 from aisys.messaging.frames import FLAG_IDEMPOTENT, FLAG_SAMPLED
 from aisys.messaging.hello import Hello
 from aisys.messaging.limits import Limits
-from aisys.messaging.link import Channel, Link, LinkContext
+from aisys.messaging.link import FRAME_OVERHEAD_BYTES, Channel, Link, LinkContext, batch_frame_bytes
 from aisys.messaging.model import Address, Buffer, LinkInfo
 from aisys.messaging.publisher import Publisher
 from aisys.messaging.server_link import ServerLink
@@ -270,8 +270,8 @@ class Endpoint:
         Raises:
             ValueError: `topic` is malformed, or the event is larger than a frame.
         """
-        size = len(body) + sum(memoryview(buffer).nbytes + 16 for buffer in attachments)
-        if size > self._limits.max_frame_bytes - 2048:
+        size = batch_frame_bytes(body, attachments)
+        if size > self._limits.max_frame_bytes - FRAME_OVERHEAD_BYTES:
             raise ValueError(
                 f"an event of {size} bytes on {topic!r}: a frame has {self._limits.max_frame_bytes}"
             )
@@ -316,6 +316,8 @@ class Endpoint:
                 # A frozen or blocked process has heard nobody: that says nothing about the others.
                 link.woke_up()
             link.beat(sends, misses)
+        if self._tcp is not None:
+            self._tcp.look()
         if sends:
             self._publisher.tick()
             if self._keys is not None:
@@ -341,8 +343,9 @@ class Endpoint:
             await asyncio.sleep(CLOSE_POLL_S)
         self._beat_timer.cancel()
         self._subscriber.close()
+        had_peers = bool(self._accepted)
         for link in list(self._accepted):
             link.close()
         await asyncio.gather(*(link.close() for link in self._dialled.values()))
         if self._tcp is not None:
-            await self._tcp.close()
+            await self._tcp.close(grace_s if had_peers else 0.0)

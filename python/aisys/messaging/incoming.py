@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from aisys.errors import CallError, ResultError
+from aisys.errors import CallError, FrameError, ResultError
 from aisys.messaging.frames import FLAG_IDEMPOTENT, FLAG_SAMPLED, FLAG_STREAM, Frame, Kind
 from aisys.messaging.link import batch_frame_bytes
 from aisys.messaging.model import Buffer, Peer
@@ -105,10 +105,17 @@ class Incoming:
             link.answered_late()
         elif not attachments and len(body) <= link.max_body_bytes:
             link.send(REPLY, corr, body)
-        elif self._fits(body, attachments):
-            link.send(REPLY, corr, body, attachments)
         else:
-            link.send(ERROR, corr, encode_error(self._too_large(body, attachments)))
+            self._reply_with(body, attachments)
+
+    def _reply_with(self, body: Buffer, attachments: Sequence[Buffer]) -> None:
+        try:
+            if not self._fits(body, attachments):
+                raise self._too_large(body, attachments)
+            self._link.send(REPLY, self._frame.corr, body, attachments)
+        except (ResultError, FrameError, ValueError, TypeError, BufferError) as error:
+            # The request is off the books: an answer of some kind must leave.
+            self._link.send(ERROR, self._frame.corr, encode_error(error))
 
     def fail(self, error: BaseException) -> None:
         """Answer with an exception."""

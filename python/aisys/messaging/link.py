@@ -28,10 +28,9 @@ ERROR = int(Kind.ERROR)
 HEARTBEAT = int(Kind.HEARTBEAT)
 HELLO = int(Kind.HELLO)
 
-# Header, target definition and attachment table beside body and buffers.
+# Header and target definition, and a table entry for each attachment, beside body and buffers.
 FRAME_OVERHEAD_BYTES = 2048
-ATTACHMENT_OVERHEAD_BYTES = 16
-MAX_ATTACHMENTS = 1024
+ATTACHMENT_OVERHEAD_BYTES = 4
 
 
 def batch_frame_bytes(body: Buffer, attachments: Sequence[Buffer]) -> int:
@@ -251,12 +250,16 @@ class Link(ABC):
                 seconds = self._context.limits.heartbeat_s * self._context.limits.heartbeat_misses
                 self.fail(AisysError(f"{self.peer.host} was silent for {seconds:g} s"), "silent")
                 return
-        if sends and not self._blocked:
+        if sends and not self._blocked and self._may_beat():
             self.send(HEARTBEAT, self._beacon())
 
     def woke_up(self) -> None:
         """This process itself stood still: silence meanwhile says nothing about the peer."""
         self._heard = True
+
+    @abstractmethod
+    def _may_beat(self) -> bool:
+        """Whether the greeting, which comes first, has been sent."""
 
     def _beacon(self) -> int:
         return 0

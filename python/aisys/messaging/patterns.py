@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 __all__ = ["PatternSet", "check_pattern", "check_topic", "matches"]
 
-MAX_TOPIC_CHARS = 255
+MAX_TOPIC_BYTES = 255
 MAX_WORDS = 32
 
 
@@ -37,8 +37,8 @@ def check_pattern(pattern: str) -> None:
 
 
 def _check(text: str, what: str) -> list[str]:
-    if not text or len(text) > MAX_TOPIC_CHARS:
-        raise ValueError(f"a {what} has 1 to {MAX_TOPIC_CHARS} characters, not {len(text)}")
+    if not text or len(text.encode()) > MAX_TOPIC_BYTES:
+        raise ValueError(f"a {what} has 1 to {MAX_TOPIC_BYTES} bytes, not {len(text.encode())}")
     words = text.split(".")
     if len(words) > MAX_WORDS or not all(words):
         raise ValueError(

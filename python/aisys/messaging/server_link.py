@@ -10,7 +10,7 @@ from aisys.logs import get_logger
 from aisys.messaging.frames import Frame, Kind
 from aisys.messaging.hello import Hello, VersionMismatch
 from aisys.messaging.incoming import Incoming
-from aisys.messaging.link import Channel, Link, LinkContext
+from aisys.messaging.link import FRAME_OVERHEAD_BYTES, Channel, Link, LinkContext, batch_frame_bytes
 from aisys.messaging.model import Buffer, LinkInfo, Peer
 
 if TYPE_CHECKING:
@@ -85,12 +85,15 @@ class ServerLink(Link):
         now = self._now()
         open_requests = self.open_requests
         window = self.stream_window
+        longest = self._context.limits.max_timeout_s
         requests: list[Incoming] = []
         for frame in frames:
             if frame.kind == REQUEST:
                 corr = frame.corr
                 deadline_us = frame.deadline_us
                 seconds = deadline_us * 1e-6 if deadline_us else self._timeout_s
+                if seconds > longest:
+                    seconds = longest
                 request = Incoming(self, frame, now + seconds, window)
                 if corr in open_requests or not corr:
                     raise FrameError(f"{self.peer.host} used the request id {corr} twice")
@@ -175,7 +178,7 @@ class ServerLink(Link):
             self.fail(Refused(problem, reason="unauthorised"), "unauthorised")
             return
         self.peer = Peer(hello.host, hello.machine, channel.peer_key)
-        self.max_body_bytes = min(self.max_body_bytes, hello.max_frame_bytes - 2048)
+        self.max_body_bytes = min(self.max_body_bytes, hello.max_frame_bytes - FRAME_OVERHEAD_BYTES)
         self._audience = self._context.publisher.attach(self, hello.instance)
         self._greeted = True
         self._stats.links.labels("in").inc()
@@ -202,11 +205,16 @@ class ServerLink(Link):
         self.send(ACK, frame.corr, json.dumps({"epoch": audience.epoch, "seq": audience.seq}))
 
     def send_event(self, topic: str, seq: int, body: Buffer, attachments: Sequence[Buffer]) -> bool:
-        """Put an event into this turn's batch, or return False if the peer does not read."""
+        """Put an event into this turn's batch; False if the peer does not read or take so much."""
         if self._blocked or self._channel is None:
+            return False
+        if batch_frame_bytes(body, attachments) > self.max_body_bytes:
             return False
         self.send(EVENT, seq, body, attachments, topic)
         return True
+
+    def _may_beat(self) -> bool:
+        return self._greeted
 
     def _beacon(self) -> int:
         return self._audience.seq if self._audience is not None else 0

@@ -20,6 +20,7 @@ from aisys.messaging.zmq_socket import Identity, LinkEvent, SocketOptions, ZmqNo
 __all__ = ["TcpNode"]
 
 SELF_TEST_S = 5.0
+LAST_WORDS_S = 0.1
 
 log = get_logger("aisys.messaging")
 
@@ -134,8 +135,19 @@ class TcpNode:
             raise
         return channel
 
-    async def close(self) -> None:
-        """Close every socket and end the context."""
+    def look(self) -> None:
+        """See whether anything has arrived unnoticed."""
+        self._node.look()
+
+    async def close(self, grace_s: float) -> None:
+        """Close every socket and end the context.
+
+        Args:
+            grace_s: how long peers may take to read what was sent last, in seconds.
+        """
+        if self._servers and grace_s > 0:
+            # ZeroMQ drops what a peer has received and not read when the connection ends under it.
+            await asyncio.sleep(min(grace_s, LAST_WORDS_S))
         for server in self._servers:
             server.close()
         if self._zap is not None:

@@ -2,8 +2,8 @@
 
 ZeroMQ gives one file descriptor for both directions, readable only and edge-triggered: it says
 "something may have changed", once. Any send or receive may consume that edge. So after each of them
-`EVENTS` is read again, the reader drains until there is nothing more, and a slow timer looks too,
-in case an edge was missed all the same.
+`EVENTS` is read again, the reader drains until there is nothing more, and `ZmqNode.look`,
+which the endpoint calls twice a second, finds what was missed all the same.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ Part: TypeAlias = zmq.Frame
 MESSAGES_PER_TURN = 64
 # Our messages have one or two parts; of others no more than this is kept.
 MAX_PARTS = 8
-WATCHDOG_S = 0.5
 # Below this size copying is cheaper than the bookkeeping of a shared buffer.
 COPY_BELOW_BYTES = 65_536
 # Batches inside ZeroMQ for each peer; beyond that they wait in the outbox, where bytes are counted.
@@ -128,11 +127,12 @@ def user_of(part: Part) -> str | None:
 class ZmqNode:
     """A ZeroMQ context and the options of its sockets. One for each process that talks TCP."""
 
-    __slots__ = ("_context", "_loop", "_options")
+    __slots__ = ("_context", "_loop", "_options", "_pumps")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, options: SocketOptions) -> None:
         self._loop = loop
         self._options = options
+        self._pumps: set[SocketPump] = set()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
         self._context.set(zmq.MAX_SOCKETS, MAX_SOCKETS)
 
@@ -141,7 +141,7 @@ class ZmqNode:
         socket = self._context.socket(zmq.REP)
         socket.linger = 0
         socket.bind(address)
-        return SocketPump(self._loop, socket, on_message)
+        return SocketPump(self._loop, socket, on_message, None, self._pumps)
 
     def listening(
         self, identity: Identity | None, domain: bytes, urls: Sequence[str]
@@ -202,7 +202,12 @@ class ZmqNode:
         on_writable: Callable[[], None] | None = None,
     ) -> SocketPump:
         """Drive a socket from the event loop."""
-        return SocketPump(self._loop, socket, on_message, on_writable)
+        return SocketPump(self._loop, socket, on_message, on_writable, self._pumps)
+
+    def look(self) -> None:
+        """See whether anything has arrived whose edge was missed; called twice a second."""
+        for pump in list(self._pumps):
+            pump.drain()
 
     async def close(self) -> None:
         """End the context; every socket must have been closed."""
@@ -218,6 +223,7 @@ class SocketPump:
         socket: the socket, which the pump owns from now on.
         on_message: called with the parts of each message.
         on_writable: called when a socket that refused a message may take it now.
+        siblings: the open pumps of the node; this one adds itself and leaves when it is closed.
     """
 
     __slots__ = (
@@ -228,8 +234,8 @@ class SocketPump:
         "_on_message",
         "_on_writable",
         "_scheduled",
+        "_siblings",
         "_socket",
-        "_watchdog",
         "closed",
     )
 
@@ -238,9 +244,11 @@ class SocketPump:
         loop: asyncio.AbstractEventLoop,
         socket: zmq.Socket[bytes],
         on_message: Callable[[list[Part]], None],
-        on_writable: Callable[[], None] | None = None,
+        on_writable: Callable[[], None] | None,
+        siblings: set[SocketPump],
     ) -> None:
         self._loop = loop
+        self._siblings = siblings
         self._socket = socket
         self._on_message = on_message
         self._on_writable = on_writable
@@ -252,7 +260,7 @@ class SocketPump:
         loop.add_reader(self._descriptor, self._wake)
         # What came before the reader was there has used up its edge.
         self._schedule()
-        self._watchdog = loop.call_later(WATCHDOG_S, self._look)
+        siblings.add(self)
 
     def watch(self, on_event: Callable[[LinkEvent], None]) -> None:
         """Tell what becomes of this socket's connections."""
@@ -266,7 +274,7 @@ class SocketPump:
             code = _SOCKET_EVENT.unpack_from(parts[0].bytes)[0]
             on_event(_EVENTS.get(code, LinkEvent.OTHER))
 
-        self._monitor = SocketPump(self._loop, monitor, on_message)
+        self._monitor = SocketPump(self._loop, monitor, on_message, None, self._siblings)
 
     def connect(self, url: str) -> None:
         """Begin to connect.
@@ -301,7 +309,8 @@ class SocketPump:
 
     def drain(self) -> None:
         """Hand over what has arrived, now."""
-        self._wake()
+        if not self.closed:
+            self._wake()
 
     def _events(self) -> int:
         return cast("int", self._socket.getsockopt(zmq.EVENTS))
@@ -314,11 +323,6 @@ class SocketPump:
     def _run(self) -> None:
         self._scheduled = False
         self._wake()
-
-    def _look(self) -> None:
-        if not self.closed:
-            self._watchdog = self._loop.call_later(WATCHDOG_S, self._look)
-            self._wake()
 
     def _wake(self) -> None:
         for _ in range(MESSAGES_PER_TURN):
@@ -355,7 +359,7 @@ class SocketPump:
         if self.closed:
             return
         self.closed = True
-        self._watchdog.cancel()
+        self._siblings.discard(self)
         # The reader goes first: the descriptor belongs to ZeroMQ and may be used again at once.
         self._loop.remove_reader(self._descriptor)
         if self._monitor is not None:

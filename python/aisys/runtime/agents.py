@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from pydantic import BaseModel
 
 from aisys.agent import Agent
-from aisys.config import AgentEntry, Fleet, check_agent_settings
+from aisys.config import AgentEntry, Fleet, Secret, check_agent_settings
 from aisys.errors import ConfigError, Problem
 
 GROUP = "aisys.agents"
@@ -44,6 +47,30 @@ def agent_class(name: str) -> type[Agent]:
     if not (isinstance(found, type) and issubclass(found, Agent)):
         raise ConfigError([Problem(point.value, name, "is not a subclass of aisys.Agent", "")])
     return found
+
+
+SHARED_SECTIONS = ("llm",)
+"""Sections of the fleet's settings that an agent gets when its Config has a field of that name."""
+
+
+def agent_settings(
+    fleet: Fleet, entry: AgentEntry, config_class: type[BaseModel]
+) -> dict[str, Any]:
+    """The settings of an agent, with the fleet's own sections where its Config asks for them and it sets none itself.
+
+    Secrets in them stay references: the agent resolves them when it needs them.
+    """
+    settings = dict(entry.settings)
+    shared = fleet.settings_for(entry.machine)
+    for name in SHARED_SECTIONS:
+        if name in config_class.model_fields and name not in settings:
+            section = {key: _reference(value) for key, value in getattr(shared, name)}
+            settings[name] = {key: value for key, value in section.items() if value is not None}
+    return settings
+
+
+def _reference(value: Any) -> Any:
+    return value.get_secret_value() if isinstance(value, Secret) else value
 
 
 def check_agents(fleet: Fleet, machine: str) -> list[Problem]:

@@ -14,7 +14,7 @@ from aisys import logs
 from aisys.agent import AgentRunner, AgentSpec
 from aisys.config import Fleet, socket_path
 from aisys.errors import AisysError, ConfigError
-from aisys.runtime.agents import agent_class, check_agents
+from aisys.runtime.agents import agent_class, agent_settings, check_agents
 from aisys.runtime.internal_agents import HostAgent
 from aisys.runtime.node import Node
 from aisys.runtime.options import Options
@@ -126,7 +126,12 @@ class HostProcess:
         classes = {name: agent_class(name) for name in self._agents}
         tasks = self._tasks = await open_task_queue(node, classes)
         runners = [
-            node.add_agent(cls, name, self._fleet.agents[name].settings, tasks=tasks)
+            node.add_agent(
+                cls,
+                name,
+                agent_settings(self._fleet, self._fleet.agents[name], cls.Config),
+                tasks=tasks,
+            )
             for name, cls in classes.items()
         ]
         host_agent = node.add_internal(HostAgent, host_agent_name(self._host))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from support.agents_language import Person, whole_fleet
-
 from aisys.testing import VirtualClock
 from aisys_agents.proactive.proactive_agent import ProactiveAgent
+from support.agents_language import Person, whole_fleet
 
 _REQUEST = {
     "request_id": "req_before",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.agents_language import Person, whole_fleet
 
 from aisys.errors import Refused
 from aisys.testing import VirtualClock
+from support.agents_language import Person, whole_fleet
 
 PC2 = (
     "MemoryOrchestratorService",

@@ -103,9 +103,11 @@ async def test_stream_that_breaks_off() -> None:
 
 async def test_small_talk_without_the_model() -> None:
     """Small talk goes on by rules when the model does not answer in time."""
-    async with OpenAIServer(hang=True) as server:
-        async with whole_fleet(settings=_settings(server, timeout_s=0.2)) as fleet:
-            result = await Person(fleet).ask("I feel sad today")
+    async with (
+        OpenAIServer(hang=True) as server,
+        whole_fleet(settings=_settings(server, timeout_s=0.2)) as fleet,
+    ):
+        result = await Person(fleet).ask("I feel sad today")
 
     assert result["data"]["backend"] == "rules"
     assert "sorry to hear" in result["text"]

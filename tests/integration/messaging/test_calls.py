@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from aisys.errors import DeadlineExceeded, Indefinite, Refused, ResultError, Unreachable
+from aisys.errors import DeadlineExceeded, FrameError, Indefinite, Refused, ResultError, Unreachable
 from aisys.messaging import Limits, Reply
+from aisys.messaging.frames import FrameDecoder, FrameEncoder, Kind
+from aisys.messaging.hello import Hello
 from support.messaging import FAST, Pair, pair_of, value
 from support.waiting import eventually
 
@@ -69,7 +71,7 @@ async def test_replies_find_their_calls(pair: Pair) -> None:
 
 async def test_attachments_travel_both_ways(pair: Pair) -> None:
     """Buffers arrive byte for byte, as read-only views."""
-    buffers = [b"", b"abc", bytearray(range(256)) * 1000]
+    buffers: list[bytes | bytearray] = [b"", b"abc", bytearray(range(256)) * 1000]
     reply = await pair.client.call(pair.address, "echo", b"{}", timeout_s=5, attachments=buffers)
 
     assert [bytes(view) for view in reply.attachments] == [bytes(buffer) for buffer in buffers]
@@ -166,9 +168,11 @@ async def test_the_smaller_limit_of_both_sides_counts(transport: str, folder: Pa
     """What the other side would not take is refused before it is sent."""
     small = Limits(max_frame_bytes=100_000)
     async with pair_of(transport, folder, server_limits=small) as pair:
-        await pair.client.call(pair.address, "echo", b"", timeout_s=5)
-        with pytest.raises(Refused, match="at most"):
-            await pair.client.call(pair.address, "echo", bytes(200_000), timeout_s=5)
+        # Once before the other side has named its limit, once after.
+        for _ in range(2):
+            with pytest.raises(Refused, match="at most"):
+                await pair.client.call(pair.address, "echo", bytes(200_000), timeout_s=5)
+        assert (await pair.client.call(pair.address, "echo", b"x", timeout_s=5)).body == b"x"
 
 
 async def test_a_result_that_is_too_large_fails_the_call(transport: str, folder: Path) -> None:
@@ -331,3 +335,31 @@ async def test_links_are_shown(pair: Pair) -> None:
     assert (accepted.host, accepted.machine, accepted.dialled) == ("close", "near", False)
     assert dialled.transport == accepted.transport == pair.transport
     assert pair.limits == FAST
+
+
+async def test_a_reply_that_no_frame_can_carry_fails_the_call(pair: Pair) -> None:
+    """Five thousand attachments are more than the format has room for: the caller hears of it at once."""
+    call = pair.client.call(pair.address, "never", b"", timeout_s=10)
+    await eventually(lambda: pair.desk.seen)
+    pair.desk.seen[0].reply(b"", [b"x"] * 5000)
+
+    with pytest.raises(FrameError):
+        await call
+    assert (await pair.client.call(pair.address, "echo", b"next", timeout_s=5)).body == b"next"
+
+
+async def test_a_slow_greeting_is_not_confused_by_heartbeats(folder: Path) -> None:
+    """A server says nothing before it has been greeted, however many heartbeats have passed."""
+    async with pair_of("unix", folder, limits=Limits(heartbeat_s=0.1, heartbeat_misses=30)) as pair:
+        reader, writer = await asyncio.open_unix_connection(str(pair.path))
+        await eventually(lambda: pair.server._beats >= 4)
+        encoder = FrameEncoder()
+        encoder.add(Kind.HELLO, 0, None, Hello("slow", "near", "1", 1_000_000).encode())
+        writer.write(encoder.take())
+        decoder = FrameDecoder()
+        frames = []
+        while not frames:
+            frames = decoder.feed(await reader.read(65_536))
+
+        assert frames[0].kind == Kind.HELLO
+        writer.close()

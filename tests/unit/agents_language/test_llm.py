@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from support.openai_server import OpenAIServer
 
 from aisys_agents.llm import (
     ChatClient,
@@ -14,6 +13,7 @@ from aisys_agents.llm import (
     ModelTimeout,
     ModelUnreachable,
 )
+from support.openai_server import OpenAIServer
 
 ASKED = [{"role": "user", "content": "What is the capital of France?"}]
 

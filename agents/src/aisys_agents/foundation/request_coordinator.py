@@ -75,6 +75,7 @@ class RequestCoordinator(Agent):
             workers: how many are served at once.
             request_timeout_s: limit for serving one.
             remote_timeout_s: limit for calls whose answer can be done without.
+            record_timeout_s: limit for recording a turn of the conversation.
             breaker_failures: failures in a row after which an agent is left alone.
             breaker_rest_s: for how long.
             question_s: how long something asked back waits for its answer.
@@ -84,7 +85,8 @@ class RequestCoordinator(Agent):
         queue_size: int = Field(default=100, ge=1, le=100_000)
         workers: int = Field(default=4, ge=1, le=64)
         request_timeout_s: float = Field(default=120.0, gt=0)
-        remote_timeout_s: float = Field(default=4.0, gt=0)
+        remote_timeout_s: float = Field(default=2.0, gt=0)
+        record_timeout_s: float = Field(default=6.0, gt=0)
         breaker_failures: int = Field(default=3, ge=1)
         breaker_rest_s: float = Field(default=30.0, gt=0)
         question_s: float = Field(default=120.0, gt=0)
@@ -102,6 +104,7 @@ class RequestCoordinator(Agent):
             self,
             self._breakers,
             remote_timeout_s=config.remote_timeout_s,
+            record_timeout_s=config.record_timeout_s,
             question_s=config.question_s,
             memory_machine=config.memory_machine,
         )

@@ -122,6 +122,7 @@ class RequestFlow:
         peers: the agents.
         breakers: one for each of them.
         remote_timeout_s: limit of calls whose answer can be done without.
+        record_timeout_s: limit of recording a turn; longer, for what is cut off is not recorded.
         question_s: how long something asked waits for its answer.
         memory_machine: where the memory store is, for people to read.
     """
@@ -132,6 +133,7 @@ class RequestFlow:
         breakers: Breakers,
         *,
         remote_timeout_s: float,
+        record_timeout_s: float,
         question_s: float,
         memory_machine: str,
     ) -> None:
@@ -141,6 +143,7 @@ class RequestFlow:
         self.peers = peers
         self.breakers = breakers
         self.remote_timeout_s = remote_timeout_s
+        self.record_timeout_s = record_timeout_s
         self.question_s = question_s
         self.memory_machine = memory_machine
         self.questions: OrderedDict[str, OpenQuestion] = OrderedDict()
@@ -257,7 +260,7 @@ class RequestFlow:
 
     async def _remember_turns(self, turn: Turn, outcome: Outcome, *, announced: bool) -> None:
         """Put both sides into the conversation; an answer is not held back by a memory that is away."""
-        sessions = self.peers.sessions.with_options(timeout_s=self.remote_timeout_s)
+        sessions = self.peers.sessions.with_options(timeout_s=self.record_timeout_s)
         user = turn.request.user_id
         meta = {"request_id": turn.request.request_id, "intent": turn.intent}
         try:

@@ -21,6 +21,7 @@ __all__ = ["Recall"]
 MIN_SCORE = 0.25
 MIN_CONFIDENCE = 0.4
 _COMMANDS = {"remember", "forget", "recall", "reminder", "list_reminders", "command"}
+_HERE = {"KnowledgeBase", "MemoryClient"}
 _CONVERSATION = {"turn", "session", "summary"}
 
 
@@ -33,8 +34,11 @@ def name_place(stored: str, machine: str) -> str:
 
 
 def name_away(agents: Iterable[str], machine: str) -> str:
-    """Whom a search could not reach, and on which machine."""
-    return f"{machine} ({', '.join(agents)})"
+    """Whom a search could not reach; those beyond the link are named with their machine."""
+    names = list(agents)
+    here = [name for name in names if name in _HERE]
+    there = [name for name in names if name not in _HERE]
+    return ", ".join([*here, *([f"{machine} ({', '.join(there)})"] if there else [])])
 
 
 class Recall:
@@ -83,7 +87,8 @@ class Recall:
             outcome.text += " " + turn.say(
                 "not_reached", names=name_away(away, self._flow.memory_machine)
             )
-        if found:
+        if found and not isinstance(reasoned, CallError):
+            # Where the reasoning is away its neighbour is too: the answer does not wait to learn that again.
             await self._keep_in_mind(outcome)
         return outcome
 

@@ -122,6 +122,15 @@ _RULES: tuple[tuple[str, float, tuple[re.Pattern[str], ...]], ...] = (
         ),
     ),
     (
+        "write",
+        0.93,
+        (
+            _any(r"(?:write|compose|draft|make|tell me|sumulat|gumawa|gawan|ikwento)\b.*\b(?:poem|haiku|story|"
+                 r"song|essay|speech|letter|email|e-mail|article|tula|kwento|kanta|sulat|talumpati)\b"),
+            _start(r"(?:summari[sz]e|rewrite|proofread|ibuod)\b"),
+        ),
+    ),
+    (
         "web_search",
         0.92,
         (

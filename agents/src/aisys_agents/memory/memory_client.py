@@ -344,10 +344,10 @@ class MemoryClient(Agent):
         if self._buffer.idle and self._link.breaker.state == "closed":
             return
         try:
-            async with self._changing:
-                await self._delivery.run()
             if self._link.breaker.state != "closed":
                 await self._link.probe(lambda store: store.get_stats())
+            async with self._changing:
+                await self._delivery.run()
         except StoreAway as error:
             self.health.set("store", False, f"{error}; {len(self._buffer)} memories wait")
         else:

@@ -10,7 +10,7 @@ use super::errors::{Stop, pointer_error};
 use super::input::Input;
 use super::numbers::{self, Number};
 use super::parse::{MAX_DEPTH, Parser};
-use super::pointer;
+use super::pointer::{self, Token};
 
 const MISFIT: &str = "a number does not fit the dtype";
 
@@ -87,17 +87,20 @@ fn load<'py, T: Item>(object: &Bound<'py, PyAny>, at: &str, dtype: &str) -> PyRe
     let input = Input::new(object)?;
     let tokens = pointer::tokens(at)?;
     let mut parser = Parser::new(input.with_nul());
-    let read = pointer::find(&mut parser, &tokens).and_then(|place| {
-        let Some(place) = place else { return Ok(None) };
-        parser.cursor.go(place.start);
+    let read = array_place(&mut parser, &tokens).and_then(|place| {
+        let Some((start, depth)) = place else { return Ok(None) };
+        parser.cursor.go(start);
         if parser.cursor.peek() != b'[' {
-            return Err(parser.cursor.refuse("an array of numbers is needed", place.start));
+            return Err(parser.cursor.refuse("an array of numbers is needed", start));
         }
         let mut collected = Collected::<T> {
             items: Vec::new(),
             shape: Vec::new(),
         };
-        collected.row(&mut parser.cursor, 0, place.depth)?;
+        collected.row(&mut parser.cursor, 0, depth)?;
+        if tokens.is_empty() {
+            parser.end()?;
+        }
         Ok(Some(collected))
     });
     let Some(collected) = parser.finish(py, read)? else {
@@ -107,6 +110,15 @@ fn load<'py, T: Item>(object: &Bound<'py, PyAny>, at: &str, dtype: &str) -> PyRe
     let flat = numpy.getattr("empty")?.call1((collected.items.len(), dtype))?;
     PyBuffer::<T>::get(&flat)?.copy_from_slice(py, &collected.items)?;
     flat.call_method1("reshape", (shape,))
+}
+
+/// Where the array starts and how deep; a whole document need not be passed over to find its end.
+fn array_place(parser: &mut Parser<'_>, tokens: &[Token]) -> Result<Option<(usize, usize)>, Stop> {
+    if tokens.is_empty() {
+        parser.cursor.skip_whitespace();
+        return Ok(Some((parser.cursor.at(), 0)));
+    }
+    Ok(pointer::find(parser, tokens)?.map(|place| (place.start, place.depth)))
 }
 
 impl<T: Item> Collected<T> {

@@ -22,7 +22,7 @@ pub struct Out {
 }
 
 /// What each byte is escaped to: 0 not at all, `u` as `\u00XX`, else a backslash and this byte.
-const ESCAPES: [u8; 256] = {
+static ESCAPES: [u8; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;
     while byte < 0x20 {
@@ -39,7 +39,7 @@ const ESCAPES: [u8; 256] = {
     table
 };
 
-const PAIRS: [[u8; 2]; 100] = {
+static PAIRS: [[u8; 2]; 100] = {
     let mut table = [[0; 2]; 100];
     let mut number = 0;
     while number < 100 {
@@ -49,7 +49,7 @@ const PAIRS: [[u8; 2]; 100] = {
     table
 };
 
-const TENS: [u64; 20] = {
+static TENS: [u64; 20] = {
     let mut table = [1_u64; 20];
     let mut power = 1;
     while power < 20 {

@@ -121,6 +121,27 @@ pub fn structure_mask(chunk: &[u8]) -> u32 {
     mask
 }
 
+/// Bit mask of the quotes in a chunk of `LANES` bytes.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub fn quote_mask(chunk: &[u8]) -> u32 {
+    use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_set1_epi8};
+    debug_assert_eq!(chunk.len(), LANES);
+    // SAFETY: SSE2 is part of x86-64, and the chunk has the 16 bytes that are loaded.
+    unsafe {
+        let bytes = _mm_loadu_si128(chunk.as_ptr().cast());
+        _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'"' as i8))) as u32
+    }
+}
+
+/// Bit mask of the quotes in a chunk of `LANES` bytes.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+pub fn quote_mask(chunk: &[u8]) -> u32 {
+    let quotes = chunk.iter().enumerate().filter(|&(_, &byte)| byte == b'"');
+    quotes.fold(0, |mask, (index, _)| mask | 1 << index)
+}
+
 /// Whether a byte is a quote or a bracket.
 #[inline(always)]
 pub fn is_structure(byte: u8) -> bool {

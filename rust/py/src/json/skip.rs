@@ -2,7 +2,7 @@
 
 use super::cursor::Cursor;
 use super::errors::Stop;
-use super::scan::{LANES, is_structure, string_run, structure_mask};
+use super::scan::{LANES, is_structure, quote_mask, structure_mask};
 
 /// Goes behind the value here. Strings are followed and brackets are counted; nothing else is checked.
 pub fn value(cursor: &mut Cursor<'_>) -> Result<(), Stop> {
@@ -31,18 +31,34 @@ pub fn string(cursor: &mut Cursor<'_>) -> Result<(), Stop> {
     }
 }
 
-/// The closing quote of a string with content from `start`.
+/// The closing quote of a string with content from `start`: the first quote with an even number of backslashes before.
 #[inline(always)]
 fn string_end(text: &[u8], start: usize) -> Option<usize> {
     let mut at = start;
     loop {
-        let run = string_run(text, at);
-        match text.get(run.end) {
-            Some(b'"') => return Some(run.end),
-            Some(b'\\') => at = run.end + 2,
-            _ => return None,
+        let quote = next_quote(text, at)?;
+        let before = &text[start..quote];
+        let backslashes = before.iter().rev().take_while(|&&byte| byte == b'\\').count();
+        if backslashes % 2 == 0 {
+            return Some(quote);
         }
+        at = quote + 1;
     }
+}
+
+/// The next quote: most strings are short, so two blocks are looked at before a search is called.
+#[inline(always)]
+fn next_quote(text: &[u8], start: usize) -> Option<usize> {
+    let mut at = start;
+    for _ in 0..2 {
+        let Some(chunk) = text.get(at..at + LANES) else { break };
+        let mask = quote_mask(chunk);
+        if mask != 0 {
+            return Some(at + mask.trailing_zeros() as usize);
+        }
+        at += LANES;
+    }
+    memchr::memchr(b'"', text.get(at..)?).map(|index| at + index)
 }
 
 fn scalar(cursor: &mut Cursor<'_>) {
