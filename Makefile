@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 RUST_SOURCES := $(shell find rust/core rust/py -name '*.rs' -o -name 'Cargo.toml' | grep -v '/target/') Cargo.toml Cargo.lock
 SIZE ?= small
 ARGS ?=
+PYTHONS ?= python3.11 python3.12 python3.13
 # The build backends look for maturin on the PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup up down test lint fmt bench wheel faults fuzz soak clean rust-test
+.PHONY: help setup up down test test-versions lint fmt bench wheel faults fuzz soak clean rust-test
 
 help: ## what can be made
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 $(VENV)/.locked: requirements/dev.lock scripts/require
 	@python=$$(scripts/require) && \
@@ -41,6 +42,17 @@ down: setup ## stop a fleet that runs in the background
 
 test: setup ## every test but the long fault, fuzz and soak runs
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+test-versions: ## the same on each of PYTHONS that is installed, one after the other
+	@failed=""; ran=""; for python in $(PYTHONS); do \
+	  version=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || \
+	    { echo "aisys: left out: no $$python here"; continue; }; \
+	  echo "aisys: the tests on Python $$version"; \
+	  ran="$$ran $$version"; \
+	  $(MAKE) --no-print-directory VENV=.venv-$$version AISYS_PYTHON="$$python" test || failed="$$failed $$version"; \
+	done; \
+	[ -n "$$ran" ] || { echo "aisys: none of $(PYTHONS) is here" >&2; exit 1; }; \
+	[ -z "$$failed" ] || { echo "aisys: failed on Python$$failed" >&2; exit 1; }
 
 rust-test: setup ## the tests of the Rust core
 	@cargo test --quiet -p aisys-core
@@ -75,5 +87,5 @@ soak: setup ## a fleet under load and faults: SIZE=small|medium|large
 	@$(BIN)/python -m benches.soak --size $(SIZE) $(ARGS)
 
 clean: ## remove everything that was built
-	@rm -rf $(VENV) target dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks python/aisys/*.so
+	@rm -rf $(VENV) .venv-3.* target dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks python/aisys/*.so
 	@find python agents tests benches -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -16,12 +16,13 @@ import select
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from aisys import json
-from aisys.errors import AisysError
+from aisys.errors import AisysError, ConfigError, Problem
 from aisys.supervision import os_process
 
 MAX_PROBLEM_CHARS = 16_000
@@ -137,6 +138,26 @@ def load(name: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
+def check_single_threaded(machine: str) -> None:
+    """Make sure that a fork copies the whole process.
+
+    Raises:
+        ConfigError: an import started a thread. A host would lack it, and a lock that it held would stay locked there.
+    """
+    started = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    if started:
+        raise ConfigError(
+            [
+                Problem(
+                    where=f"the agents of {machine}",
+                    setting=", ".join(sorted(thread.name for thread in started)),
+                    what="importing them starts a thread, which would be missing in every host",
+                    remedy="Start it in `on_start`.",
+                )
+            ]
+        )
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the zygote; started by the supervisor, never by hand."""
     parser = argparse.ArgumentParser(prog="aisys-zygote")
@@ -156,6 +177,7 @@ def main(arguments: list[str] | None = None) -> int:
     began = time.monotonic()
     try:
         host_main: HostMain = load(options.warm)(options.machine)
+        check_single_threaded(options.machine)
     except AisysError as error:
         control.send(json.dumps({"op": "refused", "problem": str(error)[:MAX_PROBLEM_CHARS]}))
         return 2

@@ -6,6 +6,7 @@ import json
 import re
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -33,6 +34,17 @@ def test_status_shows_processes_with_their_parents(running_fleet: Fleet) -> None
         supervisor, zygote = by_name.pop("supervisor"), by_name.pop("zygote")
         assert zygote["parent"] == supervisor["pid"]
         assert {process["parent"] for process in by_name.values()} == {zygote["pid"]}
+
+
+def test_the_zygote_has_one_thread(running_fleet: Fleet) -> None:
+    """A process that forks has no second thread, of Python or of a library; nothing warned of one either."""
+    for machine in running_fleet.status()["machines"]:
+        zygote = next(entry for entry in machine["processes"] if entry["name"] == "zygote")
+        threads = list(Path(f"/proc/{zygote['pid']}/task").iterdir())
+        assert [thread.name for thread in threads] == [str(zygote["pid"])]
+    assert "multi-threaded" not in "".join(
+        log.read_text() for log in (running_fleet.data / "logs").rglob("*.log")
+    )
 
 
 def test_arithmetic_is_exact(running_fleet: Fleet) -> None:

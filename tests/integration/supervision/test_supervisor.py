@@ -19,6 +19,7 @@ from aisys.supervision import (
     StartFailed,
     Supervisor,
     SupervisorLimits,
+    WarmUpRefused,
     ZygoteLauncher,
 )
 from aisys.supervision.os_process import is_running
@@ -29,14 +30,14 @@ TESTS = Path(__file__).resolve().parents[2]
 
 @asynccontextmanager
 async def supervised(
-    tmp_path: Path, *names: str, **options: Any
+    tmp_path: Path, *names: str, warm: str = "warm", **options: Any
 ) -> AsyncIterator[tuple[Supervisor, list[Death]]]:
     deaths: list[Death] = []
     path = os.pathsep.join([str(TESTS), *(entry for entry in sys.path if entry)])
     supervisor = Supervisor(
         waves=[{f"m/{name}": [name]} for name in names],
         launcher=ZygoteLauncher(
-            "m", "support.toy_hosts:warm", {"PYTHONPATH": path}, tmp_path / "zygote.log"
+            "m", f"support.toy_hosts:{warm}", {"PYTHONPATH": path}, tmp_path / "zygote.log"
         ),
         log_dir=tmp_path,
         on_death=deaths.append,
@@ -165,3 +166,13 @@ async def test_a_dead_zygote_is_replaced(tmp_path: Path) -> None:
 
         assert before.isdisjoint({_pid(supervisor, "m/one"), _pid(supervisor, "m/two")})
         assert not any(is_running(pid) for pid in before)
+
+
+async def test_a_thread_before_the_fork_is_refused(tmp_path: Path) -> None:
+    """A thread that an import starts would be missing in every host: it is named, and nothing is forked."""
+    async with supervised(tmp_path, "one", warm="warm_with_a_thread") as (supervisor, deaths):
+        with pytest.raises(WarmUpRefused, match=r"prefetcher: .*on_start"):
+            await supervisor.start()
+
+    assert deaths == []
+    assert supervisor.slots["m/one"].pid is None
