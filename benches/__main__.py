@@ -57,7 +57,7 @@ def main() -> int:
     print(reporting.table(report, markdown=options.markdown))
     if options.json is not None:
         options.json.write_bytes(orjson.dumps(report.to_dict(), option=orjson.OPT_INDENT_2))
-    return 0
+    return 1 if report.problems else 0
 
 
 def _parse() -> argparse.Namespace:
