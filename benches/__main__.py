@@ -16,6 +16,7 @@ import orjson
 
 from aisys.build import build_info
 from benches import report as reporting
+from benches.live_fleet import end_on_terminate
 from benches.ratio import FULL, QUICK, Result, Settings, measure
 from benches.report import Report, say
 
@@ -23,7 +24,9 @@ from benches.report import Report, say
 # is time left for its file.
 DISTURBED = 0.2
 FILE_S = 45.0
-NAMES = ("queue", "json", "frames", "metrics", "messaging", "fleet")
+# In this order: messaging before the files that import numpy, since a process with numpy in it looks
+# for arrays in every argument.
+NAMES = ("messaging", "queue", "json", "frames", "metrics", "fleet")
 
 
 def main() -> int:
@@ -35,6 +38,7 @@ def main() -> int:
             f"benches: the extension is a {profile} build, its figures would mislead: run `make setup`"
         )
         return 2
+    end_on_terminate()
     settings = QUICK if options.quick else FULL
     report = Report(
         shlex.join(["python", "-m", "benches", *sys.argv[1:]]), reporting.describe_machine()
@@ -45,8 +49,9 @@ def main() -> int:
         )
     gc.collect()
     gc.freeze()
-    for name in options.names or NAMES:
-        _run(name, settings, report)
+    for name in NAMES:
+        if not options.names or name in options.names:
+            _run(name, settings, report)
     print("\n".join(reporting.machine_lines(report.machine)))
     print(f"$ {report.command}\n")
     print(reporting.table(report, markdown=options.markdown))

@@ -170,13 +170,19 @@ def pss_bytes(pid: int) -> int:
     return 0
 
 
-def rss_bytes(pid: int) -> int:
-    """The resident memory of a process; 0 if it is gone."""
+def anonymous_bytes(pid: int) -> int:
+    """The resident memory of a process that is no file's, which is where leaks are; 0 if it is gone.
+
+    Mapped files, such as a database that grows, are the page cache's.
+    """
     try:
-        text = Path(f"/proc/{pid}/statm").read_text(encoding="ascii")
+        text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return 0
-    return int(text.split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    for line in text.splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) * 1024
+    return 0
 
 
 def open_files(pid: int) -> int:
@@ -187,4 +193,9 @@ def open_files(pid: int) -> int:
         return 0
 
 
-__all__ = ["LiveFleet", "open_files", "pss_bytes", "rss_bytes"]
+def end_on_terminate() -> None:
+    """Take SIGTERM for Ctrl-C, so that whoever ends a benchmark ends its fleet too."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+__all__ = ["LiveFleet", "anonymous_bytes", "end_on_terminate", "open_files", "pss_bytes"]

@@ -25,7 +25,7 @@ PEERS = (
     "uvloop",
     "numpy",
 )
-HEAD = ("row", "ours", "", "peer", "", "ratio", "low..high", "noise", "floor")
+HEAD = ("row", "ours", "figure", "peer", "figure", "ratio", "low..high", "noise", "floor")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import random
 import signal
@@ -25,7 +26,7 @@ import orjson
 import uvloop
 
 from aisys.errors import AisysError
-from benches.live_fleet import LiveFleet, open_files, pss_bytes, rss_bytes
+from benches.live_fleet import LiveFleet, anonymous_bytes, end_on_terminate, open_files, pss_bytes
 
 WRITERS = 8
 READERS = 4
@@ -180,8 +181,8 @@ class Soak:
         """Kill hosts in an order of chance, each once before any has its second turn."""
         waiting: list[str] = []
         while not self._over.is_set():
-            await asyncio.sleep(self._size.kill_every_s)
-            if self._over.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), self._size.kill_every_s)
                 return
             hosts = {entry["name"]: entry for entry in await self._processes() if entry["agents"]}
             if not waiting:
@@ -222,7 +223,7 @@ class Soak:
         now = time.monotonic()
         for entry in await self._processes():
             pid = entry["pid"]
-            size = rss_bytes(pid) if pid else 0
+            size = anonymous_bytes(pid) if pid else 0
             if size:
                 name = entry["name"] if entry["agents"] else f"{entry['machine']}/{entry['name']}"
                 life = self._lives.setdefault(pid, Life(name))
@@ -332,6 +333,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="another order of kills")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcome there")
     options = parser.parse_args()
+    end_on_terminate()
     try:
         with LiveFleet() as fleet, fleet.in_environment():
             _, summary = fleet.up()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
@@ -13,22 +14,54 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from aisys.config import PortRegistry, load_fleet
 from support.waiting import eventually_sync
 
 AISYS = Path(sys.executable).parent / "aisys"
 ROOT = Path(__file__).resolve().parents[2]
-OFFSETS = range(28_000, 38_000, 10)
-PROBED_PORTS = (5709, 5713, 7090, 7091, 7200, 9464, 9465, 26002)
+EPHEMERAL_FROM = 32_768
+"""From here on the kernel gives ports to outgoing connections: a fleet must not want to listen there."""
 
 
-def free_offset() -> int:
-    """A PORT_OFFSET whose ports nobody uses now."""
-    for offset in random.sample(OFFSETS, len(OFFSETS)):
-        if all(_is_free(port + offset) for port in PROBED_PORTS):
-            return offset
+@cache
+def _ports() -> frozenset[int]:
+    """The ports that the reference fleet listens on, without an offset."""
+    fleet = load_fleet(ROOT / "config")
+    entries = PortRegistry(fleet).listing()
+    offset = fleet.settings.port_offset
+    return frozenset(entry.port - offset for entry in entries if entry.status == "built")
+
+
+@cache
+def _offsets() -> tuple[int, ...]:
+    """Offsets whose fleets share no port with each other."""
+    taken: set[int] = set()
+    found = []
+    for offset in range(101, EPHEMERAL_FROM - max(_ports())):
+        wanted = {port + offset for port in _ports()}
+        if taken.isdisjoint(wanted):
+            taken |= wanted
+            found.append(offset)
+    return tuple(found)
+
+
+@contextmanager
+def reserved_offset() -> Iterator[int]:
+    """A PORT_OFFSET for one fleet: nobody listens on its ports, and no other test takes it meanwhile."""
+    for offset in random.sample(_offsets(), len(_offsets())):
+        path = Path(tempfile.gettempdir()) / f"aisys-test-offset-{offset}.lock"
+        with path.open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            if all(_is_free(port + offset) for port in _ports()):
+                yield offset
+                return
     raise RuntimeError("no free range of ports")
 
 
@@ -48,6 +81,7 @@ class Fleet:
     def __init__(
         self,
         home: Path,
+        offset: int,
         *,
         config: Path | None = None,
         env: str | None = None,
@@ -57,7 +91,7 @@ class Fleet:
         self.home = home
         self.program = program
         self.folder = folder
-        self.offset = free_offset()
+        self.offset = offset
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("AISYS_")},
             "AISYS_DATA_DIR": str(home / "data"),
@@ -196,9 +230,10 @@ def new_fleet(**options: Any) -> Iterator[Fleet]:
     """A fleet that is not started yet; what was started is gone at the end."""
     # Short on purpose: the path of a unix socket may have 104 bytes.
     home = Path(tempfile.mkdtemp(prefix="aisys-"))
-    fleet = Fleet(home, **options)
-    try:
-        yield fleet
-    finally:
-        fleet.end()
-        shutil.rmtree(home, ignore_errors=True)
+    with reserved_offset() as offset:
+        fleet = Fleet(home, offset, **options)
+        try:
+            yield fleet
+        finally:
+            fleet.end()
+            shutil.rmtree(home, ignore_errors=True)
