@@ -10,11 +10,12 @@ from aisys.agent import AgentRunner, CallOptions
 from aisys.config import socket_path
 from aisys.errors import AisysError
 from aisys.logs import get_logger
-from aisys.messaging import Address
+from aisys.messaging import Address, Event
 from aisys.registry import Route
 from aisys.runtime.node import Node
 
 REGISTRY = "ServiceRegistry"
+CHANGED = "registry.changed"
 
 
 class Registration:
@@ -35,12 +36,22 @@ class Registration:
         self._options = CallOptions(timeout_s=max(2.0, 2 * self._period_s), priority=5)
         self._log = get_logger("aisys.registration")
         self._reachable = True
+        self._wake = asyncio.Event()
 
     async def run(self) -> None:
-        """Renew each heartbeat until cancelled."""
+        """Renew each heartbeat, and at once when the registry announces a change, until cancelled."""
+        await self._node.endpoint.subscribe(CHANGED, self._changed)
         while True:
+            self._wake.clear()
             await self._renew()
-            await asyncio.sleep(self._period_s)
+            try:
+                async with asyncio.timeout(self._period_s):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    def _changed(self, _event: Event) -> None:
+        self._wake.set()
 
     async def _renew(self) -> None:
         request = {

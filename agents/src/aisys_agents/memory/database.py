@@ -44,12 +44,16 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         timeout=_BUSY_MS / 1000,
         check_same_thread=False,
     )
-    connection.row_factory = sqlite3.Row
-    connection.execute("PRAGMA foreign_keys=ON")
-    if not read_only:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute(f"PRAGMA journal_size_limit={_WAL_BYTES}")
+    try:
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA foreign_keys=ON")
+        if not read_only:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute(f"PRAGMA journal_size_limit={_WAL_BYTES}")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
@@ -94,17 +98,24 @@ class Database:
     def _open(self) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = _connect(self.path, read_only=False)
-            _migrate(self._writer, self.path, self._migrations)
-            self._reader = _connect(self.path, read_only=True)
+            with contextlib.ExitStack() as opened:
+                writer = opened.enter_context(
+                    contextlib.closing(_connect(self.path, read_only=False))
+                )
+                _migrate(writer, self.path, self._migrations)
+                reader = opened.enter_context(
+                    contextlib.closing(_connect(self.path, read_only=True))
+                )
+                opened.pop_all()
         except sqlite3.Error as error:
             raise _named(error, self.path) from error
         except OSError as error:
             raise StoreFailed(f"{self.path}: {error}") from error
+        self._writer, self._reader = writer, reader
         self._readers = ThreadPoolExecutor(1, thread_name_prefix=f"read-{self.path.stem}")
         self._thread = threading.Thread(
             target=self._write_loop,
-            args=(self._writer,),
+            args=(writer,),
             name=f"write-{self.path.stem}",
             daemon=True,
         )
