@@ -36,8 +36,6 @@ SAMPLE_S = 1.0
 VERIFY_IN_FLIGHT = 32
 SETTLE_S = 30.0
 MB = 1e6
-# A process that lives shorter says nothing about leaks: it still fills its caches.
-LEAST_LIFE_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -47,20 +45,24 @@ class Size:
     Attributes:
         load_s: how long the load lasts; start, check and stop come on top.
         kill_every_s: time from one kill to the next.
+        kill_s: when the killing ends; who lives from then on is watched for growth.
+        least_life_s: a process that lived shorter is not judged: it was still filling its caches.
         growth_mb_per_min: more than this, over the second half of a process's life, is a leak.
         growth_files: more file descriptors than this over the same time are one too.
     """
 
     load_s: float
     kill_every_s: float
+    kill_s: float
+    least_life_s: float
     growth_mb_per_min: float
     growth_files: int
 
 
 SIZES = {
-    "small": Size(40.0, 4.0, 20.0, 20),
-    "medium": Size(600.0, 8.0, 4.0, 20),
-    "large": Size(3600.0, 10.0, 0.5, 20),
+    "small": Size(40.0, 4.0, 40.0, 20.0, 20.0, 20),
+    "medium": Size(600.0, 8.0, 300.0, 240.0, 4.0, 20),
+    "large": Size(3600.0, 10.0, 2400.0, 900.0, 0.5, 20),
 }
 
 
@@ -71,9 +73,9 @@ class Life:
     name: str
     samples: list[tuple[float, int, int]] = field(default_factory=list)
 
-    def growth(self) -> tuple[float, int] | None:
+    def growth(self, least_life_s: float) -> tuple[float, int] | None:
         """Megabytes a minute and files gained in the second half of its life; None if it was short."""
-        if not self.samples or self.samples[-1][0] - self.samples[0][0] < LEAST_LIFE_S:
+        if not self.samples or self.samples[-1][0] - self.samples[0][0] < least_life_s:
             return None
         half = self.samples[len(self.samples) // 2 :]
         slope, _ = statistics.linear_regression(
@@ -180,7 +182,8 @@ class Soak:
     async def _kill(self) -> None:
         """Kill hosts in an order of chance, each once before any has its second turn."""
         waiting: list[str] = []
-        while not self._over.is_set():
+        end = time.monotonic() + self._size.kill_s
+        while not self._over.is_set() and time.monotonic() < end:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), self._size.kill_every_s)
                 return
@@ -276,7 +279,7 @@ class Soak:
                 "nothing was stored, or nothing was killed: this proves nothing"
             )
         for pid, life in self._lives.items():
-            grown = life.growth()
+            grown = life.growth(size.least_life_s)
             if grown is None:
                 continue
             mb_per_min, files = grown

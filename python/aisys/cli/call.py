@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from aisys import json
 from aisys.cli.client import FleetClient, run_with_client
-from aisys.cli.run import parse_assignments, show, show_json
+from aisys.cli.run import parse_texts, parse_value, show, show_json
 from aisys.cli.trace import new_trace, show_hops
 from aisys.runtime.options import Options
 
@@ -23,11 +22,11 @@ def call(
     as_json: bool,
 ) -> int:
     """Call `Agent.method` with `key=value` arguments and print the result."""
-    arguments = parse_assignments(assignments, "argument")
+    texts = parse_texts(assignments, "argument")
 
     async def work(client: FleetClient) -> int:
         context = new_trace() if trace else None
-        typed = await _fit_texts(client, target, arguments)
+        typed = await _typed(client, target, texts)
         if stream:
             async for item in client.stream(target, typed, timeout_s=timeout_s, trace=context):
                 _show(item, as_json=as_json)
@@ -43,25 +42,25 @@ def call(
     return run_with_client(options, work)
 
 
-async def _fit_texts(client: FleetClient, target: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Give a text back to parameters that want one: `phone=5550199` is a number only where a number is wanted."""
-    if not any(isinstance(value, int | float | bool | None) for value in arguments.values()):
-        return arguments
+async def _typed(client: FleetClient, target: str, texts: dict[str, str]) -> dict[str, Any]:
+    """The arguments as values: JSON where it is JSON, but `phone=5550199` stays a text where a text is wanted."""
+    values = {key: parse_value(text) for key, text in texts.items()}
+    if all(isinstance(value, str) for value in values.values()):
+        return values
     agent, _, method = target.rpartition(".")
     description = await client.call(f"{agent}.describe", {})
-    methods = {entry["name"]: entry for entry in description["methods"]}
-    properties = methods.get(method, {}).get("parameters", {}).get("properties", {})
+    properties = description["methods"].get(method, {}).get("arguments", {}).get("properties", {})
     return {
-        key: json.dumps_str(value)
-        if isinstance(value, int | float | bool | None) and _only_text(properties.get(key, {}))
+        key: texts[key]
+        if not isinstance(value, str) and _only_text(properties.get(key, {}))
         else value
-        for key, value in arguments.items()
+        for key, value in values.items()
     }
 
 
 def _only_text(schema: dict[str, Any]) -> bool:
     kinds = {schema.get("type"), *(option.get("type") for option in schema.get("anyOf", ()))}
-    return "string" in kinds and not kinds & {"integer", "number", "boolean"}
+    return "string" in kinds and not kinds & {"integer", "number", "boolean", "object", "array"}
 
 
 def _show(value: Any, *, as_json: bool) -> None:

@@ -8,13 +8,14 @@ import threading
 from typing import Any
 
 from aisys.cli.client import FleetClient, run_with_client
-from aisys.cli.run import say, show
+from aisys.cli.run import printable, say, show
 from aisys.errors import AisysError
 from aisys.ids import new_id
 from aisys.messaging import Event, payload
 from aisys.runtime.options import Options
 
 COORDINATOR = "RequestCoordinator"
+PROACTIVE = "ProactiveAgent"
 SUGGESTIONS = "proactive.suggestion"
 PROMPT = "you> "
 ANSWER_TIMEOUT_S = 120.0
@@ -34,6 +35,7 @@ class _Chat:
         self._loop = asyncio.get_running_loop()
         self._interactive = sys.stdin.isatty()
         self._waiting = False
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def run(self) -> int:
         """Answer line by line; the end of input or /quit ends it."""
@@ -41,6 +43,7 @@ class _Chat:
         # A thread of its own, because reading a terminal cannot be cancelled; it ends with the process.
         threading.Thread(target=self._read_lines, daemon=True).start()
         say("Talk to the assistant; /quit or Ctrl-D ends it.")
+        await self._show_missed()
         self._prompt()
         while (line := await self._lines.get()) is not None and line.strip() not in (
             "/quit",
@@ -62,7 +65,7 @@ class _Chat:
             )
             async for item in items:
                 if item["type"] == "token":
-                    sys.stdout.write(item["text"])
+                    sys.stdout.write(printable(item["text"]))
                     sys.stdout.flush()
                     streamed = True
                 elif streamed and (item["data"] or {}).get("status") == "ok":
@@ -75,6 +78,18 @@ class _Chat:
         finally:
             self._waiting = False
 
+    async def _show_missed(self) -> None:
+        """What was announced to this user while nobody looked."""
+        try:
+            missed = await self._client.call(
+                f"{PROACTIVE}.take_announcements", {"user_id": self._user}
+            )
+        except AisysError as error:
+            say(f"aisys: reminders of the past cannot be shown: {error}")
+            return
+        for item in missed["items"]:
+            show(item["text"])
+
     def _suggested(self, event: Event) -> None:
         """Show what the assistant says to this user by itself."""
         said: dict[str, Any] = payload.unpack(event.body, event.attachments)
@@ -84,6 +99,20 @@ class _Chat:
             sys.stdout.write("\r")
         show(said["text"])
         self._prompt()
+        if said.get("announced"):
+            self._seen(said["id"])
+
+    def _seen(self, announcement: str) -> None:
+        """Tell that somebody saw it, so that the next conversation does not begin with it."""
+        seen = {"id": announcement, "answer": "accepted"}
+        task = self._loop.create_task(self._client.call(f"{PROACTIVE}.answer_suggestion", seen))
+        self._tasks.add(task)
+        task.add_done_callback(self._told)
+
+    def _told(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            say(f"aisys: {task.exception()}")
 
     def _prompt(self) -> None:
         if self._interactive and not self._waiting:

@@ -9,12 +9,17 @@ from aisys.config import Fleet
 from aisys.errors import ConfigError, Problem
 from aisys.runtime.agents import check_agents
 from aisys.runtime.options import Options
+from aisys.runtime.places import check_keys, is_simulated
 
 
 def check(options: Options) -> int:
     """Validate the configuration as a whole, agents' own settings included."""
     fleet = options.load()
     problems = [problem for machine in fleet.machines for problem in check_agents(fleet, machine)]
+    if is_simulated(fleet) and fleet.env == "prod":
+        problems += [
+            problem for machine in fleet.machines for problem in check_keys(fleet, machine)
+        ]
     if problems:
         raise ConfigError(problems)
     say(

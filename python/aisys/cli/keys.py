@@ -5,7 +5,7 @@ from __future__ import annotations
 from aisys.cli.run import say, show, show_json
 from aisys.messaging.keys import add_public_key
 from aisys.runtime.options import Options
-from aisys.runtime.places import Places, ensure_keys, is_simulated
+from aisys.runtime.places import Places, ensure_keys, is_simulated, known_machines
 
 
 def init(options: Options, *, machine: str | None) -> int:
@@ -15,7 +15,7 @@ def init(options: Options, *, machine: str | None) -> int:
     if machine is None and not is_simulated(fleet):
         say("aisys: the machines are different computers: name this one with --machine")
         return 2
-    for name in [machine] if machine else fleet.machines:
+    for name in known_machines(fleet, machine):
         ring = ensure_keys(places, name)
         show(f"{name}  {ring.public(name)}")
     say(f"the keys are in {places.keys}")
@@ -41,6 +41,7 @@ def show_all(options: Options, *, as_json: bool) -> int:
 def add(options: Options, machine: str, key: str) -> int:
     """Allow the key of another machine."""
     fleet = options.load()
+    known_machines(fleet, machine)
     add_public_key(Places.of(fleet).keys, machine, key)
     say(f"{machine} may connect with {key}")
     return 0

@@ -106,7 +106,7 @@ def ports(
     run_command(lambda options: command.ports(options, as_json=as_json), config, env, overrides)
 
 
-@app.command()
+@app.command(context_settings={"ignore_unknown_options": True})
 def ask(
     question: Annotated[str, typer.Argument(help="What to say to the assistant.")],
     trace: Annotated[

@@ -46,25 +46,31 @@ def run_command(
         # The reader of our output left, as `head` does: not an error, but nothing more may be written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        say(f"aisys: {error.strerror or error}")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_FAILED
     raise typer.Exit(code or 0)
 
 
-def parse_assignments(assignments: Sequence[str], option: str) -> dict[str, Any]:
-    """`key=value` texts as a mapping; a value that is JSON is taken as such, anything else as text.
+def parse_texts(assignments: Sequence[str], option: str) -> dict[str, str]:
+    """`key=value` texts as a mapping.
 
     Raises:
-        ConfigError: one of them has no `=`.
+        ConfigError: one of them has no `=`, or a key is given twice.
     """
-    problems = [
-        Problem(option, text, "is not of the form key=value", "Write it as key=value.")
-        for text in assignments
-        if "=" not in text or text.startswith("=")
-    ]
+    problems: list[Problem] = []
+    found: dict[str, str] = {}
+    for text in assignments:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            problems.append(Problem(option, text, "is not of the form key=value", "Write it so."))
+        elif key in found:
+            problems.append(Problem(option, key, "is given twice", "Give it once."))
+        found[key] = value
     if problems:
         raise ConfigError(problems)
-    return {
-        key: parse_value(value) for key, _, value in (text.partition("=") for text in assignments)
-    }
+    return found
 
 
 def parse_overrides(assignments: Sequence[str]) -> dict[str, Any]:

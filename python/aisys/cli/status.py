@@ -9,7 +9,7 @@ from aisys.cli.run import EXIT_FAILED, say, show_json
 from aisys.config import Fleet
 from aisys.errors import Refused, Unreachable
 from aisys.runtime.options import Options
-from aisys.runtime.places import machine_agent_name
+from aisys.runtime.places import Places, failure_note, machine_agent_name
 
 _COLOURS = {
     "ready": "green",
@@ -31,6 +31,11 @@ def status(options: Options, *, as_json: bool) -> int:
         found, missing = run_with_client(options, gather)
     except Unreachable as error:
         found, missing = {}, dict.fromkeys(fleet.machines, str(error))
+    places = Places.of(fleet)
+    for name in missing:
+        note = failure_note(places, name)
+        if note.exists():
+            missing[name] = f"it gave up: {note.read_text().strip()}"
     document = _document(fleet, found, missing)
     if as_json:
         show_json(document)

@@ -15,7 +15,13 @@ from aisys.config import Fleet
 from aisys.errors import CallError, ConfigError, Problem, Unreachable
 from aisys.runtime.fleet_process import FleetProcess, run_detached
 from aisys.runtime.options import Options
-from aisys.runtime.places import Places, is_simulated, machine_address, make_missing_keys
+from aisys.runtime.places import (
+    Places,
+    is_simulated,
+    known_machines,
+    machine_address,
+    make_missing_keys,
+)
 from aisys.runtime.preflight import check_machine
 from aisys.supervision import os_process
 
@@ -44,7 +50,7 @@ def down(options: Options, *, machine: str | None) -> int:
     fleet = options.load()
     machines = [
         name
-        for name in ([machine] if machine else fleet.machines)
+        for name in known_machines(fleet, machine)
         if Path(machine_address(fleet, name, None).unix_path or "").exists()
     ]
     if not machines:
@@ -93,12 +99,7 @@ def _choose(fleet: Fleet, machine: str | None) -> list[str]:
         ConfigError: the machine is unknown, or none is named and the machines are different computers.
     """
     if machine is not None:
-        if machine not in fleet.machines:
-            known = ", ".join(fleet.machines)
-            raise ConfigError(
-                [Problem("--machine", machine, "is not a machine of the fleet", f"Known: {known}.")]
-            )
-        return [machine]
+        return known_machines(fleet, machine)
     if is_simulated(fleet):
         return list(fleet.machines)
     known = ", ".join(f"{entry.name} at {entry.address}" for entry in fleet.machines.values())

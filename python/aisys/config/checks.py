@@ -41,6 +41,7 @@ def check_all(draft: Draft) -> list[Problem]:
         *_hosts(draft),
         *_ports(draft),
         *_addresses(draft),
+        *_state(draft),
         *(_prod(draft) if draft.env == "prod" else ()),
     ]
 
@@ -180,6 +181,15 @@ def _addresses(draft: Draft) -> list[Problem]:
             path = ("machines", name, "address")
             problems.append(Problem(draft.where(*path), dotted(path), what, remedy))
     return problems
+
+
+def _state(draft: Draft) -> list[Problem]:
+    state = draft.settings.state
+    if state.backend != "redis" or state.redis_url is not None:
+        return []
+    what = "redis needs state.redis_url, which is not set"
+    remedy = "Set it to the URL of the server, or use file"
+    return [Problem(draft.where("state", "backend"), "state.backend", what, remedy)]
 
 
 def _prod(draft: Draft) -> list[Problem]:

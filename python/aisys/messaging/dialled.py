@@ -156,7 +156,7 @@ class DialledLink(Link):
         try:
             async with asyncio.timeout(timeout_s):
                 channel = await self._dial(self.address, self)
-                self._channel = channel
+                self._use(channel)
                 self.send(HELLO, 0, self._context.hello.encode())
                 await greeting
         except TimeoutError:

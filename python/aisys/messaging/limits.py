@@ -20,7 +20,9 @@ class Limits:
         max_targets: distinct method names and topics that one link direction may define.
         write_buffer_bytes: bytes waiting to leave on one link; above it new calls are refused with
             `overloaded` and events to that peer are dropped and reported to it as a gap.
-        batch_bytes: a batch leaves before the loop turn ends once it is this large.
+        batch_bytes: a batch on TCP leaves before the loop turn ends once it is this large.
+        unix_batch_bytes: the same on a unix socket, where a smaller batch lets both processes work at
+            once and a write costs little; over ZeroMQ more messages cost more than that brings.
         max_open_calls: unanswered calls to one peer; more are refused with `overloaded`.
         max_open_requests: unanswered requests of one peer; more are refused with `overloaded`.
         max_waiting_calls: calls that wait for one connection to come up; more are refused.
@@ -48,6 +50,7 @@ class Limits:
     max_targets: int = 65_536
     write_buffer_bytes: int = 16 * MIB
     batch_bytes: int = MIB
+    unix_batch_bytes: int = 8_000
     max_open_calls: int = 65_536
     max_open_requests: int = 65_536
     max_waiting_calls: int = 10_000

@@ -128,6 +128,13 @@ class Link(ABC):
         self._flush_scheduled = False
         self._reset()
 
+    def _use(self, channel: Channel) -> None:
+        """Send by this channel from now on."""
+        limits = self._context.limits
+        unix = channel.transport_name == "unix"
+        self._batch_bytes = limits.unix_batch_bytes if unix else limits.batch_bytes
+        self._channel = channel
+
     def _reset(self) -> None:
         limits = self._context.limits
         # Names are interned per connection, so both ends start anew with each one.

@@ -66,7 +66,7 @@ class ServerLink(Link):
         self, context: LinkContext, channel: Channel, on_closed: Callable[[ServerLink], None]
     ) -> None:
         super().__init__(context, Peer("", channel.peer_machine or "", channel.peer_key))
-        self._channel = channel
+        self._use(channel)
         self._on_closed = on_closed
         self._greeted = False
         self._audience: Audience | None = None

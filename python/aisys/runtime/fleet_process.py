@@ -55,6 +55,7 @@ class FleetProcess:
     _supervisors: list[_Supervisor] = field(default_factory=list)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _stop_asked: bool = False
+    _announced: bool = False
 
     async def run(self) -> int:
         """Run until SIGINT, SIGTERM or the end of a supervisor; gives the exit code."""
@@ -64,15 +65,14 @@ class FleetProcess:
         began = time.monotonic()
         for machine in self.machines:
             self._start(machine)
-        announced = False
         while not self._stop_asked:
             self._changed.clear()
             if self._is_over():
                 break
-            if not announced and all(
+            if not self._announced and all(
                 supervisor.summary is not None for supervisor in self._supervisors
             ):
-                announced = True
+                self._announced = True
                 machines = {
                     supervisor.machine: supervisor.summary for supervisor in self._supervisors
                 }
@@ -88,10 +88,14 @@ class FleetProcess:
         self._changed.set()
 
     def _is_over(self) -> bool:
-        """Whether a supervisor failed, or all have ended; one that was asked to stop leaves the others running."""
+        """Whether the fleet has to end: all machines have, or one did in a way that the others must not outlive."""
         ended = [supervisor for supervisor in self._supervisors if supervisor.ended.is_set()]
-        failed = any(supervisor.process.wait() != 0 for supervisor in ended)
-        return failed or len(ended) == len(self._supervisors)
+        codes = [supervisor.process.wait() for supervisor in ended]
+        if len(ended) == len(self._supervisors):
+            return True
+        # A machine that gave up leaves the others running, once they run; one that was killed does not, because
+        # nobody knows by whom and no process must be left behind.
+        return any(code < 0 or (code > 0 and not self._announced) for code in codes)
 
     def _start(self, machine: str) -> None:
         mine, its = make_pair()
@@ -149,7 +153,7 @@ class FleetProcess:
                 supervisor.process.kill()
         codes = [supervisor.process.wait() for supervisor in self._supervisors]
         if self._stop_asked:
-            return 0 if all(code == 0 for code in codes) else 1
+            return 0 if all(code in (0, -signal.SIGTERM) for code in codes) else 1
         for supervisor in died:
             code = supervisor.process.returncode
             if not supervisor.problem and code != 0:
@@ -201,8 +205,9 @@ def run_detached(
             if packet["op"] == "ready":
                 return {"pid": process.pid, **packet["summary"]}
             problems.append(packet["problem"])
-    except TimeoutError:
+    except (TimeoutError, KeyboardInterrupt):
         process.terminate()
+        process.wait()
         raise
     finally:
         mine.close()

@@ -12,6 +12,7 @@ from typing import Any
 
 from aisys import logs
 from aisys.agent import AgentRunner, AgentSpec
+from aisys.agent.task_queue import StoredTasks
 from aisys.config import Fleet, socket_path
 from aisys.errors import AisysError, ConfigError
 from aisys.runtime.agents import agent_class, agent_settings, check_agents
@@ -20,7 +21,7 @@ from aisys.runtime.node import Node
 from aisys.runtime.options import Options
 from aisys.runtime.places import Places, host_agent_name, load_keys
 from aisys.runtime.registration import Registration
-from aisys.runtime.task_queue import HostTaskQueue, open_task_queue
+from aisys.runtime.task_queue import open_task_queue
 from aisys.supervision import CONFIGURATION_EXIT_CODE, Channel, os_process
 
 TICK_S = 1.0
@@ -88,7 +89,7 @@ class HostProcess:
         self._channel: Channel | None = None
         self._stop = asyncio.Event()
         self._background: list[asyncio.Task[None]] = []
-        self._tasks: HostTaskQueue | None = None
+        self._tasks: StoredTasks | None = None
         self._log = logs.get_logger(f"aisys.host.{host}")
         self.ready = asyncio.Event()
 

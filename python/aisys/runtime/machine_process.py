@@ -21,7 +21,13 @@ from aisys.runtime.log_rotation import rotate_logs
 from aisys.runtime.metrics_http import MetricsServer
 from aisys.runtime.node import Node
 from aisys.runtime.options import Options
-from aisys.runtime.places import Places, load_keys, machine_agent_name, supervisor_host
+from aisys.runtime.places import (
+    Places,
+    failure_note,
+    load_keys,
+    machine_agent_name,
+    supervisor_host,
+)
 from aisys.runtime.preflight import check_machine
 from aisys.runtime.processes import ProcessRecord
 from aisys.supervision import (
@@ -69,6 +75,7 @@ class MachineProcess:
         self._ready_ms: int | None = None
         self._places = Places.of(fleet)
         self._record = ProcessRecord(self._places.run(machine) / "processes.json")
+        self._failure_note = failure_note(self._places, machine)
         self._log = logs.get_logger("aisys.supervisor")
         self._background: list[asyncio.Task[None]] = []
         self._metrics_server: MetricsServer | None = None
@@ -95,7 +102,7 @@ class MachineProcess:
         )
         self._node = Node(fleet, supervisor_host(machine), load_keys(fleet, machine), self._places)
         self._reporter = self._node.reporter()
-        self._collector = Collector(self._places.errors(machine) / "errors.sqlite")
+        self._collector = Collector(self._places.errors_file(machine))
 
     async def run(self) -> int:
         """Run until told to stop, or until a host has failed for good; gives the exit code."""
@@ -104,6 +111,13 @@ class MachineProcess:
             loop.add_signal_handler(number, self._stop.set)
         if self._notify_socket is not None:
             self._notify = Channel(self._notify_socket, lambda _packet: None, self._stop.set)
+        self._failure_note.unlink(missing_ok=True)
+        if self._record.exists():
+            self._reporter.report(
+                f"the earlier supervisor of {self._machine} ended without stopping: it was killed or crashed",
+                severity="high",
+                category="process",
+            )
         left = self._record.end_leftovers()
         if left:
             self._log.warning("ended what an earlier run left behind", processes=left)
@@ -218,13 +232,16 @@ class MachineProcess:
             },
         )
 
-    def _host_failed(self, problem: str) -> None:
+    def _host_failed(self, host: str, problem: str) -> None:
+        """A host is not started again: the machine ends with it if one of its agents is required."""
+        agents = self._fleet.hosts[host].agents if host else ()
+        needed = not host or any(self._fleet.agents[name].required for name in agents)
+        impact = "the machine is stopped" if needed else f"{', '.join(agents)} cannot be called"
         self._log.error("host failed", problem=problem)
-        self._reporter.report(
-            problem, severity="critical", category="process", impact="the machine is stopped"
-        )
-        if self._ready_ms is not None:
+        self._reporter.report(problem, severity="critical", category="process", impact=impact)
+        if self._ready_ms is not None and needed:
             self._failure = problem
+            self._failure_note.write_text(f"{problem}\n")
             self._tell({"op": "problem", "problem": f"{self._machine} failed: {problem}"})
             self._stop.set()
 
@@ -286,7 +303,8 @@ class MachineProcess:
         ]
         agents: dict[str, Any] = {}
         for slot in slots.values():
-            described = slot.describe()
+            silent = self._supervisor.is_silent(slot)
+            described = slot.describe() | ({"state": "silent"} if silent else {})
             processes.append(
                 self._process(slot.host, slot.pid, self._launcher.pid, described["state"])
                 | {
@@ -298,11 +316,14 @@ class MachineProcess:
                 }
             )
             for name in slot.agents:
-                live = slot.report.get(name) if slot.state is HostState.READY else None
+                ready = slot.state is HostState.READY and not silent
+                live = slot.report.get(name) if ready else None
                 agents[name] = live or {
                     "state": described["state"],
                     "healthy": False,
-                    "reasons": [slot.problem],
+                    "reasons": ["its event loop gives no sign of life"]
+                    if silent
+                    else [slot.problem],
                 }
         return {
             "machine": self._machine,

@@ -63,6 +63,10 @@ class Places:
         """The folder of a machine's error reports and spools."""
         return _made(self.data / "errors" / machine)
 
+    def errors_file(self, machine: str) -> Path:
+        """Where a machine keeps the reports of all machines."""
+        return self.errors(machine) / "errors.sqlite"
+
     def run(self, machine: str) -> Path:
         """The folder of a machine's sockets and process records."""
         return _made(self.runtime / machine)
@@ -71,6 +75,26 @@ class Places:
 def _made(path: Path) -> Path:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
+
+
+def failure_note(places: Places, machine: str) -> Path:
+    """Where a machine that gave up says why, for who asks afterwards."""
+    return places.logs(machine) / "failure"
+
+
+def known_machines(fleet: Fleet, machine: str | None) -> list[str]:
+    """The machine that was named, or all of them.
+
+    Raises:
+        ConfigError: the fleet has no machine of this name.
+    """
+    if machine is None:
+        return list(fleet.machines)
+    if machine not in fleet.machines:
+        known = ", ".join(fleet.machines)
+        what = "is not a machine of the fleet"
+        raise ConfigError([Problem("--machine", machine, what, f"Known: {known}.")])
+    return [machine]
 
 
 def is_simulated(fleet: Fleet) -> bool:
@@ -129,6 +153,15 @@ def load_keys(fleet: Fleet, machine: str) -> KeyRing | None:
             ]
         )
     return KeyRing.load(places.keys, machine)
+
+
+def check_keys(fleet: Fleet, machine: str) -> list[Problem]:
+    """What is wrong with the keys of a machine."""
+    try:
+        load_keys(fleet, machine)
+    except ConfigError as error:
+        return error.problems
+    return []
 
 
 def host_address(fleet: Fleet, host: str, keys: KeyRing | None) -> Address:

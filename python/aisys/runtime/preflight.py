@@ -6,8 +6,8 @@ import socket
 from pathlib import Path
 
 from aisys.config import AgentEntry, Fleet, check_free
-from aisys.errors import ConfigError, Problem
-from aisys.runtime.places import load_keys, machine_address
+from aisys.errors import Problem
+from aisys.runtime.places import check_keys, machine_address
 
 
 def check_machine(fleet: Fleet, machine: str) -> list[Problem]:
@@ -19,13 +19,7 @@ def check_machine(fleet: Fleet, machine: str) -> list[Problem]:
     if running is not None:
         # Its ports are taken for that very reason: one line says it.
         return [running]
-    problems: list[Problem] = []
-    try:
-        load_keys(fleet, machine)
-    except ConfigError as error:
-        problems.extend(error.problems)
-    problems.extend(check_free(fleet, machine))
-    return problems
+    return [*check_keys(fleet, machine), *check_free(fleet, machine)]
 
 
 def _already_running(fleet: Fleet, machine: str) -> Problem | None:

@@ -35,6 +35,10 @@ class ProcessRecord:
             if started is not None and os_process.is_running(pid, started)
         }
 
+    def exists(self) -> bool:
+        """Whether an earlier run left a record, as one that was killed does."""
+        return self._path.exists()
+
     def end_leftovers(self) -> list[str]:
         """Kill what is left of an earlier run and return the names."""
         left = {name: pid for name, pid in self.read().items() if pid != os.getpid()}

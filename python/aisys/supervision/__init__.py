@@ -4,6 +4,7 @@ from aisys.supervision.channel import Channel as Channel
 from aisys.supervision.channel import make_pair as make_pair
 from aisys.supervision.host_slot import HostSlot as HostSlot
 from aisys.supervision.host_slot import HostState as HostState
+from aisys.supervision.launcher import Launched as Launched
 from aisys.supervision.launcher import Launcher as Launcher
 from aisys.supervision.launcher import LaunchError as LaunchError
 from aisys.supervision.launcher import WarmUpRefused as WarmUpRefused
@@ -23,6 +24,7 @@ __all__ = [
     "HostSlot",
     "HostState",
     "LaunchError",
+    "Launched",
     "Launcher",
     "RestartLimits",
     "RestartPolicy",

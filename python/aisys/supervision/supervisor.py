@@ -26,6 +26,10 @@ CONFIGURATION_EXIT_CODE = 2
 """A host that ends with this code was misconfigured: starting it again would change nothing."""
 
 
+SILENT_AFTER_S = 3.0
+"""Signs of life come once a second."""
+
+
 class StartFailed(AisysError):
     """A host did not become ready and will not be tried again."""
 
@@ -87,7 +91,7 @@ class Supervisor:
         limits: the times to keep.
         restart_limits: restart intensity and back-off.
         on_death: told of every unexpected end.
-        on_failed: told once, when a host has failed for good.
+        on_failed: told with (host, problem) when a host has failed for good; the host is "" when all have.
     """
 
     def __init__(
@@ -100,7 +104,7 @@ class Supervisor:
         restart_limits: RestartLimits | None = None,
         clock: Clock = SYSTEM_CLOCK,
         on_death: Callable[[Death], None] = lambda _death: None,
-        on_failed: Callable[[str], None] = lambda _problem: None,
+        on_failed: Callable[[str, str], None] = lambda _host, _problem: None,
     ) -> None:
         self._launcher = launcher
         self._limits = limits or SupervisorLimits()
@@ -123,6 +127,7 @@ class Supervisor:
         self.slots: dict[str, HostSlot] = {slot.host: slot for wave in self._waves for slot in wave}
         self._changed = asyncio.Event()
         self._launcher_up = asyncio.Event()
+        self._early_exits: dict[int, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._watch: asyncio.Task[None] | None = None
         launcher.on_exit = self._host_exited
@@ -177,6 +182,11 @@ class Supervisor:
         """Every host as `aisys status --json` shows it."""
         return [slot.describe() for slot in self.slots.values()]
 
+    def is_silent(self, slot: HostSlot) -> bool:
+        """Whether a ready host has missed its signs of life, and will be aborted if it misses more."""
+        silent_s = self._clock.monotonic() - slot.last_tick_at
+        return slot.state is HostState.READY and silent_s > SILENT_AFTER_S
+
     @property
     def ready(self) -> bool:
         """Whether every host is ready."""
@@ -198,6 +208,9 @@ class Supervisor:
             launched.socket, lambda packet: self._heard(slot, packet), lambda: None
         )
         self._changed.set()
+        status = self._early_exits.pop(launched.pid, None)
+        if status is not None:
+            self._host_exited(slot.host, launched.pid, status)
 
     def _heard(self, slot: HostSlot, packet: dict[str, Any]) -> None:
         slot.last_tick_at = self._clock.monotonic()
@@ -218,6 +231,9 @@ class Supervisor:
     def _host_exited(self, host: str, pid: int, status: int) -> None:
         slot = self.slots[host]
         if slot.pid != pid:
+            if slot.state is HostState.STARTING:
+                # It ended before the answer to its launch was read: `_launch` deals with it.
+                self._early_exits[pid] = status
             return
         slot.pid = None
         if slot.channel is not None:
@@ -260,7 +276,7 @@ class Supervisor:
         slot.problem = problem
         self._changed.set()
         if not self._stopping:
-            self._on_failed(f"{slot.host}: {problem}")
+            self._on_failed(slot.host, f"{slot.host}: {problem}")
 
     def _launcher_lost(self) -> None:
         if not self._stopping:
@@ -272,7 +288,7 @@ class Supervisor:
         try:
             await self._launcher.start()
         except LaunchError as error:
-            self._on_failed(f"the zygote died and could not be started again: {error}")
+            self._on_failed("", f"the zygote died and could not be started again: {error}")
             return
         for slot in self.slots.values():
             if slot.pid is not None:
@@ -293,8 +309,10 @@ class Supervisor:
             await self._wait_change()
         if slot.pid == pid:
             os_process.signal_group(pid, signal.SIGKILL)
-            while slot.pid == pid:
+            # Its end is told by the zygote; without a zygote the process table tells.
+            while slot.pid == pid and os_process.is_running(pid, slot.pid_started):
                 await self._wait_change()
+            slot.state = HostState.STOPPED
 
     async def _watch_hosts(self) -> None:
         """End hosts that never got ready or whose event loop has gone silent."""

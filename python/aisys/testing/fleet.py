@@ -89,13 +89,9 @@ class LocalFleet:
     async def __aenter__(self) -> Self:
         self._backend = self._open_backend()
         self._bus = LocalBus(self._host, self._machine, self.dispatcher)
-        tasks = [
-            task.qualname
-            for cls in self._classes.values()
-            for task in AgentSpec.of(cls).tasks.values()
-        ]
+        declares_tasks = any(AgentSpec.of(cls).tasks for cls in self._classes.values())
         try:
-            if tasks:
+            if declares_tasks:
                 self._tasks = LocalTasks(self.directory / "tasks.db", self.error_log, self._clock)
                 await self._tasks.store.open()
             for name in self._classes:
@@ -103,7 +99,7 @@ class LocalFleet:
             for runner in list(self._runners.values()):
                 await runner.ready()
             if self._tasks is not None:
-                await self._tasks.start(tasks)
+                await self._tasks.start()
         except BaseException:
             await self._close()
             raise
@@ -262,7 +258,7 @@ class LocalFleet:
 
     async def _close(self) -> None:
         if self._tasks is not None:
-            await self._tasks.close()
+            await self._tasks.close(1.0)
             self._tasks = None
         for runner in reversed(list(self._runners.values())):
             await runner.drain(grace_s=1.0)

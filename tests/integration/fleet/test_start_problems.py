@@ -126,6 +126,7 @@ def test_missing_keys_in_prod(fleet: Fleet) -> None:
 
     assert done.returncode == 2
     assert "aisys keys init" in done.stderr
+    assert fleet.run("config", "check", "--env", "prod").returncode == 2
     assert re.search(r"\w+\.yaml:\d+", done.stderr), done.stderr
 
 
