@@ -50,10 +50,18 @@ def check_settings(tree: Node) -> tuple[FleetSettings, list[Problem]]:
     entries = {key: child for key, child in tree.children().items() if key not in SECTIONS}
     settings, problems = check_model(FleetSettings, Node(entries, tree.origin, tree.key), ())
     if settings is None:
-        wrong = {problem.setting.partition(".")[0] for problem in problems}
-        good = {key: child.plain() for key, child in entries.items() if key not in wrong}
+        # One by one, and not by the names in the problems: those are written for people.
+        good = {key: child.plain() for key, child in entries.items() if _fits(key, child)}
         settings = FleetSettings.model_validate(good)
     return settings, problems
+
+
+def _fits(key: str, node: Node) -> bool:
+    try:
+        FleetSettings.model_validate({key: node.plain()})
+    except ValidationError:
+        return False
+    return True
 
 
 def check_name(tree: Node) -> tuple[str, list[Problem]]:
