@@ -376,3 +376,10 @@ def test_the_error_reads_as_lines(folder: Folder) -> None:
     with pytest.raises(ConfigError) as caught:
         folder.load(debgu=1, heartbeat_s=-1)
     assert len(str(caught.value).splitlines()) == 2
+
+
+def test_an_unprintable_key_is_an_error_like_any_other(folder: Folder) -> None:
+    """A key with a tab in it is refused with its place, not by an exception of the validator."""
+    folder.write("dev.yaml", '"agents\\tagents": agents\n')
+    with pytest.raises(ConfigError, match="is not a setting"):
+        folder.load()
