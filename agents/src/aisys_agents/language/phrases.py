@@ -71,8 +71,8 @@ _PHRASES: dict[str, tuple[str, str]] = {
     "reminder_due": ("Reminder: {content}", "Paalala: {content}"),
     "timer_due": ("Time is up.", "Tapos na ang oras."),
     "reminder_late": (
-        "Reminder that was due {when}, while I was away: {content}",
-        "Paalalang dapat noong {when}, habang wala ako: {content}",
+        "Reminder (late, it was for {when}): {content}",
+        "Paalala (huli na, para sana {when}): {content}",
     ),
     "no_reminders": ("You have no reminders.", "Wala kang paalala."),
     "reminders": ("You have {count}: {items}.", "Mayroon kang {count}: {items}."),
