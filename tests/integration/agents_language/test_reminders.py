@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aisys.testing import LocalFleet, VirtualClock
-from support.agents_language import whole_fleet
+from support.agents_language import Person, whole_fleet
 
 
 async def _take(fleet: LocalFleet, user_id: str = "ana") -> list[dict[str, Any]]:
@@ -78,3 +78,72 @@ async def test_a_repeated_reminder_is_unseen_and_waits() -> None:
 
     assert [item["text"] for item in taken] == ["Reminder: medicine"]
     assert [item["text"] for item in waiting["items"]] == ["medicine"]
+
+
+async def test_reminders_are_cancelled_in_words() -> None:
+    """The reminder that is meant is cancelled; what is open is asked, and all only after a yes."""
+    async with whole_fleet() as fleet:
+        person = Person(fleet)
+        for what in ("sleep", "call mom", "buy milk", "call Ana"):
+            await person.says(f"remind me to {what} in 2 hours")
+        sleep = await person.says("cancel my reminder to sleep")
+        milk = await person.says("delete the milk reminder")
+        unknown = await person.says("cancel the reminder about the dog")
+        which = await person.says("cancel the call reminder")
+        mom = await person.says("mom")
+        await person.says("remind me to rest in 3 hours")
+        asked = await person.says("cancel all reminders")
+        gone = await person.says("yes")
+        left = await person.says("what reminders do I have")
+
+    assert sleep.startswith("Cancelled: sleep")
+    assert milk.startswith("Cancelled: buy milk")
+    assert unknown.startswith("I have no such reminder")
+    assert which.startswith("Which one: call mom")
+    assert mom.startswith("Cancelled: call mom")
+    assert "Are you sure" in asked
+    assert "call Ana" in gone
+    assert "rest" in gone
+    assert left == "You have no reminders."
+
+
+async def test_the_last_reminder_is_snoozed() -> None:
+    """Snooze puts off what was announced last; without one it says so."""
+    async with whole_fleet() as fleet:
+        person = Person(fleet)
+        nothing = await person.says("snooze")
+        await _announced(fleet, "stretch")
+        later = await person.says("snooze 3 minutes")
+        waiting = await fleet.call("ProactiveAgent.list_suggestions", user_id="ana")
+
+    assert nothing == "There is no reminder to snooze."
+    assert later.startswith("I will remind you again at ")
+    assert [item["text"] for item in waiting["items"]] == ["stretch"]
+
+
+async def test_stop_says_what_it_stopped() -> None:
+    """Nothing is said to be stopped when nothing was going on."""
+    async with whole_fleet() as fleet:
+        person = Person(fleet)
+        nothing = await person.says("cancel that")
+        await person.says("remind me to call Ana")
+        question = await person.says("cancel that")
+        tagalog = await person.says("kanselahin mo ang paalala ko")
+
+    assert nothing == "There was nothing to stop."
+    assert question == "Stopped."
+    assert tagalog == "Wala kang paalala."
+
+
+async def test_a_past_time_is_refused() -> None:
+    """A reminder for a time that has passed is not set."""
+    async with whole_fleet() as fleet:
+        person = Person(fleet)
+        answers = [
+            await person.says("remind me yesterday to call Ana"),
+            await person.says("remind me in -5 seconds"),
+        ]
+        left = await person.says("what reminders do I have")
+
+    assert answers == ["That time has passed.", "That time has passed."]
+    assert left == "You have no reminders."

@@ -67,7 +67,17 @@ _PHRASES: dict[str, tuple[str, str]] = {
         "Paaalalahanan kita ({repeat}), una {when}: {content}.",
     ),
     "assumed": ("I took {assumed}.", "Ipinalagay kong {assumed}."),
-    "reminder_past": ("That time has passed already.", "Lumipas na ang oras na iyon."),
+    "reminder_past": ("That time has passed.", "Lumipas na ang oras na iyon."),
+    "reminder_cancelled": ("Cancelled: {content}.", "Kinansela ko na: {content}."),
+    "reminder_which": ("Which one: {choices}?", "Alin: {choices}?"),
+    "reminder_unknown": (
+        "I have no such reminder. You have: {choices}.",
+        "Wala akong ganyang paalala. Mayroon kang: {choices}.",
+    ),
+    "snoozed": ("I will remind you again {when}: {content}.", "Paaalalahanan kita uli {when}: {content}."),
+    "nothing_to_snooze": ("There is no reminder to snooze.", "Walang paalalang maipagpapaliban."),
+    "known_facts": ("You told me {count}: {items}.", "Sinabi mo sa akin ({count}): {items}."),
+    "nothing_known": ("You have not told me anything yet.", "Wala ka pang sinasabi sa akin."),
     "reminder_due": ("Reminder: {content}", "Paalala: {content}"),
     "timer_due": ("Time is up.", "Tapos na ang oras."),
     "reminder_late": (
@@ -100,6 +110,7 @@ _PHRASES: dict[str, tuple[str, str]] = {
     ),
     "nothing_open": ("There is nothing that I asked you.", "Wala akong itinanong sa iyo."),
     "stopped": ("Stopped.", "Itinigil ko na."),
+    "nothing_to_stop": ("There was nothing to stop.", "Walang dapat itigil."),
     "unavailable": (
         "I could not do that: {agent} did not answer ({reason}).",
         "Hindi ko ito nagawa: hindi sumagot ang {agent} ({reason}).",
