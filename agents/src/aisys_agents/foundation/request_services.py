@@ -9,6 +9,7 @@ from aisys.errors import AgentError, CallError
 from aisys_agents.foundation.request_flow import OpenQuestion, Outcome, Turn
 from aisys_agents.foundation.request_recall import BUFFERED, Recall, name_away
 from aisys_agents.foundation.request_reminders import Reminders
+from aisys_agents.memory.facts import user_source
 
 if TYPE_CHECKING:
     from aisys_agents.foundation.request_flow import RequestFlow
@@ -35,6 +36,7 @@ class Services:
         self._handlers: dict[str, Callable[[Turn], Awaitable[Outcome]]] = {
             "remember": self._remember,
             "recall": self._recall.answer,
+            "list_memories": self._recall.list_known,
             "forget": self._forget,
             "reminder": self._reminders.set,
             "list_reminders": self._reminders.list_waiting,
@@ -97,7 +99,7 @@ class Services:
                 self._flow.peers.knowledge.add_fact(
                     topic["value"][:200] if topic else content["value"][:60],
                     content["value"],
-                    source=f"user:{turn.request.user_id}",
+                    source=user_source(turn.request.user_id),
                 ),
             )
         except CallError as error:
@@ -115,7 +117,10 @@ class Services:
 
     async def _forget(self, turn: Turn) -> Outcome:
         found = await self._flow.guard(
-            "KnowledgeBase", self._flow.peers.knowledge.search_facts(turn.text, limit=3)
+            "KnowledgeBase",
+            self._flow.peers.knowledge.search_facts(
+                turn.text, limit=3, user_id=turn.request.user_id
+            ),
         )
         facts = [fact for fact in found["facts"] if fact["score"] >= _FORGET_SCORE]
         if not facts:
@@ -197,13 +202,15 @@ class Services:
         orchestrator = self._flow.peers.orchestrator
         kind = "question" if turn.intent == "unknown" else "auto"
         if not turn.request.streaming:
-            call = orchestrator.run_task(turn.text, kind=kind, session_id=turn.session_id)
+            call = orchestrator.run_task(
+                turn.text, kind=kind, session_id=turn.session_id, user_id=turn.request.user_id
+            )
             return await self._flow.guard("ModelOrchestrator", call)
         return await self._flow.guard("ModelOrchestrator", self._stream_task(turn, kind))
 
     async def _stream_task(self, turn: Turn, kind: str) -> TaskDone:
         pieces = self._flow.peers.orchestrator.stream_task(
-            turn.text, kind=kind, session_id=turn.session_id
+            turn.text, kind=kind, session_id=turn.session_id, user_id=turn.request.user_id
         )
         async for piece in pieces:
             if piece["done"] is not None:

@@ -138,7 +138,7 @@ _REPEAT = (
 _IN = re.compile(
     r"\b(?:in|after|within|sa loob ng|pagkatapos ng|pagkaraan ng|makalipas ang)\s+(?:about\s+)?$"
 )
-_MINUS = re.compile(r"(?:(?<=\s)[-−]|\b(?:minus|negative)\s)\s*$")  # noqa: RUF001 - a minus sign
+_MINUS = re.compile(r"(?:(?<=\s)[-−]|\b(?:minus|negative)\s)\s*$")
 _LATER = re.compile(r"\s*(?:from now|later|mula ngayon|mamaya)\b")
 _AGO = re.compile(r"\s*(?:ago|ang nakalipas|nang nakalipas|ang nakaraan)\b")
 
