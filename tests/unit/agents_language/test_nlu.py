@@ -206,3 +206,29 @@ def test_content_to_keep(text: str, content: str, topic: str) -> None:
 def test_content_to_remind(text: str, content: str) -> None:
     """A reminder says what to do, without the request and the time."""
     assert content_to_remind(text, NOW) == content
+
+
+@pytest.mark.parametrize(
+    ("text", "intent"),
+    [
+        ("tell me about my dentist", "recall"),
+        ("dentist?", "recall"),
+        ("my dentist?", "recall"),
+        ("forget my dentist", "forget"),
+        ("kalimutan mo ang dentista ko", "forget"),
+        ("am I allergic to anything", "recall"),
+        ("my name is Ana", "remember"),
+        ("what is my name?", "recall"),
+        ("what do you know about me?", "list_memories"),
+        ("list everything you remember", "list_memories"),
+        ("cancel the reminder about mom", "cancel_reminder"),
+        ("kanselahin ang paalala sa gamot", "cancel_reminder"),
+        ("snooze 3 minutes", "snooze"),
+    ],
+)
+async def test_what_is_told_asked_and_forgotten(text: str, intent: str) -> None:
+    """Questions about the speaker never become commands; forgetting needs its own word."""
+    async with LocalFleet(NLUAgent) as fleet:
+        found = await fleet.call("NLUAgent.analyze_text", text=text)
+
+    assert found["intent"] == intent

@@ -9,6 +9,7 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
+from aisys_agents.memory.facts import is_open_to
 from aisys_agents.memory.models import Hit
 from aisys_agents.text.bm25 import Bm25, relevance
 from aisys_agents.text.sentences import split_sentences
@@ -93,9 +94,11 @@ def _may_answer(hit: Hit, question: str, user_id: str | None) -> bool:
     """Whether a memory may be quoted: not a question, nor what the assistant or others said."""
     if hit["kind"] == "session":
         return False
-    if hit["kind"] != "turn":
-        return True
     meta: dict[str, Any] = hit["meta"]
+    if hit["kind"] != "turn":
+        said_by = meta.get("user_id")
+        theirs = user_id is not None and said_by is not None and said_by != user_id
+        return not theirs and is_open_to(user_id, meta.get("source"))
     if meta.get("role") != "user" or (user_id is not None and meta.get("user_id") != user_id):
         return False
     return words(hit["content"]) != words(question)

@@ -16,6 +16,7 @@ from aisys_agents.context.context_manager import ContextManager
 from aisys_agents.context.digests import Trouble, digest_turns
 from aisys_agents.context.error_patterns import PatternBook
 from aisys_agents.memory.errors import MemoryNotFound, SessionNotFound
+from aisys_agents.memory.facts import user_source
 from aisys_agents.memory.memory_orchestrator_service import MemoryOrchestratorService
 from aisys_agents.memory.models import Hit, Tier, Turn
 from aisys_agents.text.words import terms
@@ -127,13 +128,20 @@ class UnifiedMemoryReasoningAgent(Agent):
 
         Args:
             question: what is asked.
-            user_id: who asks; what others said in conversation is then left out.
+            user_id: who asks; what other users said is then left out.
             k: how many memories to give as evidence at most.
         """
         facts = await self.memory.search_memory(question, kind="fact", limit=k)
         others = await self.memory.search_memory(question, limit=min(4 * k, 200))
+        own: list[Hit] = []
+        if user_id is not None:
+            # Asked for separately too, so that the facts of others do not crowd out one's own.
+            source = {"source": user_source(user_id)}
+            own = (
+                await self.memory.search_memory(question, kind="fact", limit=k, meta=source)
+            )["results"]
         hits: dict[str, Hit] = {
-            hit["memory_id"]: hit for hit in (*facts["results"], *others["results"])
+            hit["memory_id"]: hit for hit in (*own, *facts["results"], *others["results"])
         }
         evidence = evidence_for(question, list(hits.values()), user_id=user_id, limit=k)
         answer = quoted(evidence)

@@ -93,6 +93,7 @@ class Turn:
     language: str = "en"
     agent: str = ""
     entities: list[Entity] = field(default_factory=list)
+    dropped_question: bool = False
 
     def entity(self, kind: str) -> Entity | None:
         """The first entity of a kind."""
@@ -200,9 +201,10 @@ class RequestFlow:
         if (
             question is not None
             and question.kind == "confirm"
-            and turn.intent in {"confirm", "deny"}
+            and turn.intent in {"confirm", "deny", "stop"}
         ):
             return await self._services.confirmed(turn, question)
+        turn.dropped_question = question is not None
         return await self._validated(turn)
 
     async def _analysed(self, turn: Turn, text: str, intent: str) -> Outcome | None:

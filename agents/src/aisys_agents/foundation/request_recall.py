@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aisys.errors import CallError
 from aisys_agents.foundation.request_flow import Outcome, Turn, gathered
 from aisys_agents.language.patterns import match_intent
+from aisys_agents.memory.facts import is_open_to
 from aisys_agents.text.now import local_now
 from aisys_agents.text.words import terms
 
@@ -20,6 +21,7 @@ __all__ = ["Recall"]
 # A fact must share a content word with the question, or be about this alike.
 MIN_SCORE = 0.25
 MIN_CONFIDENCE = 0.4
+MAX_LISTED = 20
 _COMMANDS = {"remember", "forget", "recall", "reminder", "list_reminders", "command"}
 _HERE = {"KnowledgeBase", "MemoryClient"}
 _CONVERSATION = {"turn", "session", "summary"}
@@ -57,8 +59,11 @@ class Recall:
         away: list[str] = []
         limit = flow.remote_timeout_s
         facts, memories, reasoned = await gathered(
-            flow.guard("KnowledgeBase", peers.knowledge.search_facts(turn.text, limit=5)),
-            flow.guard("MemoryClient", peers.memory.search_memory(turn.text, limit=5)),
+            flow.guard(
+                "KnowledgeBase",
+                peers.knowledge.search_facts(turn.text, limit=5, user_id=turn.request.user_id),
+            ),
+            flow.guard("MemoryClient", peers.memory.search_memory(turn.text, limit=20)),
             flow.guard(
                 "UnifiedMemoryReasoningAgent",
                 peers.reasoning.with_options(timeout_s=limit).answer_from_memory(
@@ -90,6 +95,33 @@ class Recall:
         if found and not isinstance(reasoned, CallError):
             # Where the reasoning is away its neighbour is too: the answer does not wait to learn that again.
             await self._keep_in_mind(outcome)
+        return outcome
+
+    async def list_known(self, turn: Turn) -> Outcome:
+        """What the person has told, the newest first."""
+        found = await self._flow.guard(
+            "KnowledgeBase",
+            self._flow.peers.knowledge.search_facts(
+                "", limit=MAX_LISTED + 1, user_id=turn.request.user_id
+            ),
+        )
+        facts, away = found["facts"], found["unreached"]
+        items = "; ".join(f'"{fact["content"]}"' for fact in facts[:MAX_LISTED])
+        if len(facts) > MAX_LISTED:
+            items += "; …"
+        count = f"{min(len(facts), MAX_LISTED)} thing{'s' if len(facts) != 1 else ''}"
+        if turn.language in {"tl", "mixed"}:
+            count = str(min(len(facts), MAX_LISTED))
+        text = turn.say("known_facts", count=count, items=items) if facts else ""
+        outcome = Outcome(text or turn.say("nothing_known"), agent="KnowledgeBase")
+        outcome.backend, outcome.data["unreached"] = "retrieval", away
+        outcome.data["facts"] = [
+            {name: fact[name] for name in ("fact_id", "topic", "content", "stored")}
+            for fact in facts[:MAX_LISTED]
+        ]
+        if away:
+            names = name_away(away, self._flow.memory_machine)
+            outcome.text += " " + turn.say("not_reached", names=names)
         return outcome
 
     def _from_facts(self, turn: Turn, outcome: Outcome, facts: Any) -> bool:
@@ -155,7 +187,10 @@ class Recall:
         hits = [
             hit
             for hit in memories["results"]
-            if hit["kind"] not in _CONVERSATION and hit["score"] >= MIN_SCORE
+            if hit["kind"] not in _CONVERSATION
+            and hit["score"] >= MIN_SCORE
+            and hit["meta"].get("user_id") in {None, turn.request.user_id}
+            and is_open_to(turn.request.user_id, hit["meta"].get("source"))
         ]
         if not hits:
             return False

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from aisys.errors import AgentError, CallError
 from aisys_agents.foundation.request_flow import OpenQuestion, Outcome, Turn
 from aisys_agents.foundation.request_recall import BUFFERED, Recall, name_away
+from aisys_agents.foundation.request_reminders import Reminders
+from aisys_agents.memory.facts import user_source
 
 if TYPE_CHECKING:
     from aisys_agents.foundation.request_flow import RequestFlow
@@ -30,12 +32,16 @@ class Services:
     def __init__(self, flow: RequestFlow) -> None:
         self._flow = flow
         self._recall = Recall(flow)
+        self._reminders = Reminders(flow)
         self._handlers: dict[str, Callable[[Turn], Awaitable[Outcome]]] = {
             "remember": self._remember,
             "recall": self._recall.answer,
+            "list_memories": self._recall.list_known,
             "forget": self._forget,
-            "reminder": self._reminder,
-            "list_reminders": self._list_reminders,
+            "reminder": self._reminders.set,
+            "list_reminders": self._reminders.list_waiting,
+            "cancel_reminder": self._reminders.cancel,
+            "snooze": self._reminders.snooze,
             "stop": self._stop,
             "confirm": self._nothing_open,
             "deny": self._nothing_open,
@@ -59,7 +65,9 @@ class Services:
         try:
             reply = await self._flow.guard(
                 "IntentionValidatorAgent",
-                validator.resolve_confirmation(question.confirm_id, turn.text),
+                validator.resolve_confirmation(
+                    question.confirm_id, "no" if turn.intent == "stop" else turn.text
+                ),
             )
         except CallError as error:
             return self._failed(turn, error)
@@ -69,6 +77,8 @@ class Services:
         if not reply["approved"]:
             return Outcome(turn.say("stopped"), agent="IntentionValidatorAgent", status="declined")
         try:
+            if question.intent == "cancel_reminder":
+                return await self._reminders.cancel_all(turn, question.payload)
             return await self._forget_fact(turn, question.payload)
         except CallError as error:
             return self._failed(turn, error)
@@ -89,7 +99,7 @@ class Services:
                 self._flow.peers.knowledge.add_fact(
                     topic["value"][:200] if topic else content["value"][:60],
                     content["value"],
-                    source=f"user:{turn.request.user_id}",
+                    source=user_source(turn.request.user_id),
                 ),
             )
         except CallError as error:
@@ -107,7 +117,10 @@ class Services:
 
     async def _forget(self, turn: Turn) -> Outcome:
         found = await self._flow.guard(
-            "KnowledgeBase", self._flow.peers.knowledge.search_facts(turn.text, limit=3)
+            "KnowledgeBase",
+            self._flow.peers.knowledge.search_facts(
+                turn.text, limit=3, user_id=turn.request.user_id
+            ),
         )
         facts = [fact for fact in found["facts"] if fact["score"] >= _FORGET_SCORE]
         if not facts:
@@ -145,56 +158,6 @@ class Services:
         outcome.notes.append("the record of the conversation still contains it")
         return outcome
 
-    async def _reminder(self, turn: Turn) -> Outcome:
-        time, duration, content = (
-            turn.entity("time"),
-            turn.entity("duration"),
-            turn.entity("content"),
-        )
-        if time is not None:
-            at = time["at"]
-        elif duration is not None:
-            at = turn.request.accepted_at + float(duration["value"])
-        else:
-            return Outcome(turn.say("ask_time"), status="needs_clarification")
-        what = content["value"] if content is not None else ""
-        set_ = await self._flow.guard(
-            "ProactiveAgent",
-            self._flow.peers.proactive.schedule_reminder(
-                what,
-                at,
-                user_id=turn.request.user_id,
-                repeat=time.get("repeat") if time is not None else None,  # type: ignore[arg-type]
-                # The same request served again after a crash is the same reminder.
-                reminder_id=f"rem_{turn.request.request_id}",
-            ),
-        )
-        if set_["repeat"] and what:
-            text = turn.say(
-                "reminder_repeat", repeat=set_["repeat"], when=set_["when"], content=what
-            )
-        elif what:
-            text = turn.say("reminder_set", when=set_["when"], content=what)
-        else:
-            text = turn.say("reminder_set_bare", when=set_["when"])
-        if time is not None and time.get("note"):
-            text += " " + turn.say("assumed", assumed=time["note"])
-        data = {"reminder_id": set_["reminder_id"], "at": set_["at"], "repeat": set_["repeat"]}
-        return Outcome(text, agent="ProactiveAgent", data=data)
-
-    async def _list_reminders(self, turn: Turn) -> Outcome:
-        found = await self._flow.guard(
-            "ProactiveAgent", self._flow.peers.proactive.list_suggestions(turn.request.user_id)
-        )
-        items = [item for item in found["items"] if item.get("kind") == "reminder"]
-        if not items:
-            return Outcome(turn.say("no_reminders"), agent="ProactiveAgent", data={"items": []})
-        listed = "; ".join(f"{item['text'] or 'timer'} ({item['when']})" for item in items[:20])
-        tagalog = turn.language in {"tl", "mixed"}
-        noun = "paalala" if tagalog else "reminder" if len(items) == 1 else "reminders"
-        text = turn.say("reminders", count=f"{len(items)} {noun}", items=listed)
-        return Outcome(text, agent="ProactiveAgent", data={"items": items[:20]})
-
     async def _chat(self, turn: Turn) -> Outcome:
         said = await self._flow.guard(
             "ChitchatAgent",
@@ -211,7 +174,9 @@ class Services:
 
     async def _stop(self, turn: Turn) -> Outcome:
         stopped = await self._flow.guard("Responder", self._flow.peers.responder.stop_response())
-        return Outcome(turn.say("stopped"), agent="Responder", data={"stopped": stopped["stopped"]})
+        any_stopped = bool(stopped["stopped"]) or turn.dropped_question
+        text = turn.say("stopped" if any_stopped else "nothing_to_stop")
+        return Outcome(text, agent="Responder", data={"stopped": stopped["stopped"]})
 
     async def _nothing_open(self, turn: Turn) -> Outcome:
         return Outcome(turn.say("nothing_open"), agent="IntentionValidatorAgent")
@@ -237,13 +202,15 @@ class Services:
         orchestrator = self._flow.peers.orchestrator
         kind = "question" if turn.intent == "unknown" else "auto"
         if not turn.request.streaming:
-            call = orchestrator.run_task(turn.text, kind=kind, session_id=turn.session_id)
+            call = orchestrator.run_task(
+                turn.text, kind=kind, session_id=turn.session_id, user_id=turn.request.user_id
+            )
             return await self._flow.guard("ModelOrchestrator", call)
         return await self._flow.guard("ModelOrchestrator", self._stream_task(turn, kind))
 
     async def _stream_task(self, turn: Turn, kind: str) -> TaskDone:
         pieces = self._flow.peers.orchestrator.stream_task(
-            turn.text, kind=kind, session_id=turn.session_id
+            turn.text, kind=kind, session_id=turn.session_id, user_id=turn.request.user_id
         )
         async for piece in pieces:
             if piece["done"] is not None:

@@ -226,6 +226,22 @@ INTENTS: tuple[Intent, ...] = (
         """),
     ),
     Intent(
+        "cancel_reminder",
+        "ProactiveAgent",
+        _lines("""
+            cancel my reminder to sleep
+            cancel all reminders
+            delete the milk reminder
+            kanselahin mo ang paalala ko
+        """),
+    ),
+    Intent("snooze", "ProactiveAgent", ("snooze", "snooze for 5 minutes", "i-snooze mo")),
+    Intent(
+        "list_memories",
+        "KnowledgeBase",
+        ("what do you know about me", "list everything you remember", "ano ang alam mo sa akin"),
+    ),
+    Intent(
         "calculate",
         "ModelOrchestrator",
         _lines("""

@@ -130,6 +130,7 @@ class ModelOrchestrator(Agent):
         session_id: str | None = None,
         parameters: dict[str, Any] | None = None,
         execute: bool = False,
+        user_id: str | None = None,
     ) -> TaskDone:
         """Get a task done.
 
@@ -139,10 +140,11 @@ class ModelOrchestrator(Agent):
             session_id: the conversation whose last turns a model is shown.
             parameters: `max_tokens`, `temperature`, `model_id` for a model.
             execute: run generated code too, when Executor is part of the fleet.
+            user_id: who asks; the memories of others are left out.
         """
         done: TaskDone | None = None
         async for piece in self._work(
-            description, kind, session_id, parameters or {}, stream=False
+            description, kind, session_id, user_id, parameters or {}, stream=False
         ):
             done = piece["done"]
         if done is None:
@@ -158,9 +160,12 @@ class ModelOrchestrator(Agent):
         kind: str = "auto",
         session_id: str | None = None,
         parameters: dict[str, Any] | None = None,
+        user_id: str | None = None,
     ) -> AsyncIterator[TaskPiece]:
         """As `run_task`, with the model's words as they come; the last piece is `final`."""
-        async for piece in self._work(description, kind, session_id, parameters or {}, stream=True):
+        async for piece in self._work(
+            description, kind, session_id, user_id, parameters or {}, stream=True
+        ):
             yield piece
 
     @method(timeout_s=5, idempotent=True)
@@ -206,6 +211,7 @@ class ModelOrchestrator(Agent):
         text: str,
         kind: str,
         session_id: str | None,
+        user_id: str | None,
         parameters: dict[str, Any],
         *,
         stream: bool,
@@ -215,7 +221,7 @@ class ModelOrchestrator(Agent):
         if kind == "auto" or kind not in TASK_KINDS:
             kind = self._classifier.classify(text, now)[0]
         notes: list[str] = []
-        done = await self._without_model(text, kind, session_id, notes)
+        done = await self._without_model(text, kind, session_id, user_id, notes)
         if done is None:
             async for piece in self._by_model(
                 text, kind, session_id, parameters, notes, stream=stream
@@ -230,7 +236,12 @@ class ModelOrchestrator(Agent):
         yield TaskPiece(type="final", text=done["text"] or "", done=done)
 
     async def _without_model(
-        self, text: str, kind: str, session_id: str | None, notes: list[str]
+        self,
+        text: str,
+        kind: str,
+        session_id: str | None,
+        user_id: str | None,
+        notes: list[str],
     ) -> TaskDone | None:
         """What tools, memory and small talk can do; None when it takes a model."""
         if kind == "chat":
@@ -242,13 +253,15 @@ class ModelOrchestrator(Agent):
             if tool is not None:
                 return _tool_done(kind, tool)
         if kind in {"memory", "question"}:
-            return await self._from_memory(text, kind, notes)
+            return await self._from_memory(text, kind, user_id, notes)
         return None
 
-    async def _from_memory(self, text: str, kind: str, notes: list[str]) -> TaskDone | None:
+    async def _from_memory(
+        self, text: str, kind: str, user_id: str | None, notes: list[str]
+    ) -> TaskDone | None:
         asked = self.memory.with_options(timeout_s=self.config.memory_timeout_s)
         try:
-            found = await asked.answer_from_memory(text)
+            found = await asked.answer_from_memory(text, user_id=user_id)
         except CallError as error:
             notes.append(f"UnifiedMemoryReasoningAgent could not be reached ({error})")
             return None

@@ -18,7 +18,7 @@ from aisys_agents.language.entities import (
     topic_of,
 )
 from aisys_agents.language.intents import INTENTS, served_by
-from aisys_agents.language.patterns import is_question, match_intent
+from aisys_agents.language.patterns import is_deliberate, is_question, match_intent
 from aisys_agents.text.cues import guess_language, plain
 from aisys_agents.text.now import local_now
 
@@ -244,8 +244,16 @@ class NLUAgent(Agent):
         if not ranked:
             return "unknown", 0.0, "classifier", []
         name, share = ranked[0]
+        if not is_deliberate(name, text):
+            # What sounds like a command about something known is rather a question about it.
+            name = "recall" if name == "forget" else self._harmless(ranked, text)
+        if name == "remember" and is_question(text):
+            name = "recall"
         if share < SURE and is_question(text) and len(text.split()) > 1:
             return "question", 0.6, "pattern", alternatives[:3]
         if share < UNKNOWN_BELOW or not self._classifier.knows(text):
             return "unknown", share, "classifier", alternatives[:3]
         return name, share, "classifier", alternatives[1:4]
+
+    def _harmless(self, ranked: list[tuple[str, float]], text: str) -> str:
+        return next((name for name, _ in ranked if is_deliberate(name, text)), "unknown")

@@ -10,14 +10,25 @@ from aisys_agents.text.cues import is_farewell, is_greeting, is_thanks, plain
 from aisys_agents.text.date_answers import answer_date
 from aisys_agents.text.unit_words import looks_like_conversion
 
-__all__ = ["is_question", "match_intent"]
+__all__ = ["is_deliberate", "is_question", "match_intent"]
 
 _POLITE = (
     r"^(?:(?:ok(?:ay)?|hey|hi|hello|so|and|now|please|paki|pls|po|aisys|assistant|can you|could you|"
     r"would you|will you|i want you to|i need you to|puwede bang?|pwede bang?|puwede mo bang?|"
     r"pwede mo bang?)[\s,]+)*"
 )
-_QUESTION = r"(?:who|what|when|where|which|whose|how|do|does|did|is|are|can|sino|ano|kailan|saan|nasaan|alin)"
+_QUESTION = (
+    r"(?:who|what|when|where|which|whose|how|do|does|did|is|are|am|was|were|have|has|had|can|sino|ano|kailan|saan|"
+    r"nasaan|alin|may|mayroon|meron)"
+)
+
+
+_CANCEL = r"cancel|delete|remove|erase|clear|drop|forget|kanselahin|burahin|alisin|i-?cancel"
+_DELIBERATE: dict[str, re.Pattern[str]] = {
+    "forget": re.compile(r"\b(?:forget|delete|erase|remove|kalimutan|burahin|limutin)\b"),
+    "cancel_reminder": re.compile(rf"\b(?:{_CANCEL})\b.*\b(?:remind\w*|alarms?|timers?|paalala)\b"),
+    "snooze": re.compile(r"\b(?:i-?)?snooze\b"),
+}
 
 
 def _start(body: str) -> re.Pattern[str]:
@@ -30,6 +41,28 @@ def _any(body: str) -> re.Pattern[str]:
 
 # In this order: the first that matches decides.
 _RULES: tuple[tuple[str, float, tuple[re.Pattern[str], ...]], ...] = (
+    (
+        "cancel_reminder",
+        0.96,
+        (
+            _start(rf"(?:{_CANCEL})\b.*\b(?:reminders?|alarms?|timers?|paalala)\b"),
+            _start(r"(?:don'?t|do not|stop) remind(?:ing)? me\b"),
+            _start(r"huwag mo na akong paalalahanan\b"),
+        ),
+    ),
+    ("snooze", 0.96, (_start(r"(?:i-?)?snooze\b"),)),
+    (
+        "list_memories",
+        0.96,
+        (
+            _any(r"what (?:(?:all )?do you (?:know|remember) about (?:me|us)\b|(?:things )?do you remember[?.! ]*$"
+                 r"|have i told you(?: so far)?[?.! ]*$)"),
+            _start(r"(?:list|show|tell me|give me)\b.*\b(?:everything|all|what)\b.*\byou (?:remember|know)"
+                   r"(?: about (?:me|us))?[?.! ]*$"),
+            _any(r"ano(?:-ano)? (?:ba )?(?:ang )?(?:lahat ng )?(?:alam|natatandaan|naaalala) mo(?: (?:tungkol )?sa "
+                 r"(?:akin|amin))?[?.! ]*$"),
+        ),
+    ),
     (
         "list_reminders",
         0.95,
@@ -66,6 +99,11 @@ _RULES: tuple[tuple[str, float, tuple[re.Pattern[str], ...]], ...] = (
             _any(r"(?:naaalala|natatandaan|alam) mo (?:pa )?ba\b"),
             _any(r"what (?:did|have) (?:i|we) (?:tell|told|say|said|ask|asked|mention)"),
             _any(r"what do you (?:know|remember) about\b"),
+            _start(r"tell me (?:again )?(?:(?:everything|something|all|more|what you know) )?"
+                   r"(?:about|of) (?:my|our)\b"),
+            _start(r"tell me (?:again )?(?:who|what|when|where|which) (?:my|our)\b"),
+            _any(r"(?:sabihin|ikwento) mo\b.*\btungkol sa\b.*\b(?:ko|namin|akin|amin)\b"),
+            _start(r"(?:what|how) about (?:my|our)\b|(?:my|our) [\w' -]{2,40}\?\s*$"),
             _any(r"(?:ano|sino|kailan|saan) (?:nga|ba) (?:ulit|uli)\b"),
         ),
     ),
@@ -76,6 +114,10 @@ _RULES: tuple[tuple[str, float, tuple[re.Pattern[str], ...]], ...] = (
             _start(r"(?:remember|memori[sz]e|note|take note|keep in mind|bear in mind|make a note|"
                    r"save (?:this|that)|write (?:this|that) down|for your information|fyi|don'?t forget)\b"
                    r"(?!\s+to\b)(?!\s*\?)(?!\s+(?:when|who|what|where)\b.*\?)"),
+            _start(r"(?:my|our) (?:[\w'-]+ ){0,3}(?:name|nickname|birthday|address|blood type|e-?mail|phone|"
+                   r"(?:phone|mobile|plate|account) number|password|pin|favou?rite [\w ]{2,30}) (?:is|are|=) "
+                   r"(?!what\b|who\b)[^?]+$"),
+            _start(r"(?:ang )?(?:pangalan|palayaw|kaarawan|tirahan) ko (?:ay )?(?!ba\b)[^?]+$"),
             _any(r"(?:tandaan|alalahanin|itala|isaulo) mo\b|pakitandaan\b|paki-?note\b|tandaan na\b"),
         ),
     ),
@@ -222,7 +264,7 @@ def _personal(flat: str) -> tuple[str, float] | None:
 _ASKING = re.compile(
     _POLITE
     + r"(?:who|what|when|where|which|whose|why|how|explain|define|describe|tell me (?:about|why|how|what)|"
-    r"is|are|does|did|was|were|sino|ano|anong|kailan|saan|nasaan|alin|bakit|paano|ilan|magkano|ipaliwanag)\b"
+    r"is|are|am|do|does|did|was|were|have|has|had|can|could|will|would|sino|ano|anong|kailan|saan|nasaan|alin|bakit|paano|ilan|magkano|ipaliwanag)\b"
 )
 
 
@@ -230,3 +272,9 @@ def is_question(text: str) -> bool:
     """Whether a text asks for something, by its form."""
     flat = plain(text)
     return flat.rstrip().endswith("?") or _ASKING.match(flat) is not None
+
+
+def is_deliberate(intent: str, text: str) -> bool:
+    """Whether a text says in so many words what an intent destroys or changes; likeness is not enough for that."""
+    verb = _DELIBERATE.get(intent)
+    return verb is None or verb.search(plain(text)) is not None

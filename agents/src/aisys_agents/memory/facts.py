@@ -8,7 +8,19 @@ from typing import Any
 from aisys_agents.memory.models import Fact, FactHit, Hit, Memory
 from aisys_agents.text.words import fold, words
 
-__all__ = ["FACT_KIND", "fact_of", "hit_of", "replaces", "same_wording", "topic_tag"]
+__all__ = [
+    "FACT_KIND",
+    "fact_of",
+    "hit_of",
+    "is_open_to",
+    "owner_of",
+    "replaces",
+    "same_wording",
+    "topic_tag",
+    "user_source",
+]
+
+_USER = "user:"
 
 FACT_KIND = "fact"
 """The kind of a memory that is a fact."""
@@ -47,6 +59,22 @@ _ONE_VALUED = frozenset(
     ]
 )
 _ARTICLES = frozenset({"a", "an", "the", "ang", "si", "that"})
+
+
+def user_source(user_id: str) -> str:
+    """The source of what a user said."""
+    return _USER + user_id
+
+
+def owner_of(source: object) -> str | None:
+    """The source again if it is a user, or None for what everybody shares."""
+    return source if isinstance(source, str) and source.startswith(_USER) else None
+
+
+def is_open_to(user_id: str | None, source: object) -> bool:
+    """Whether a user may see what came from a source; without a user everything may be seen."""
+    owner = owner_of(source)
+    return user_id is None or owner is None or owner == user_source(user_id)
 
 
 def topic_tag(topic: str) -> str:

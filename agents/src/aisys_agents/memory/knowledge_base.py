@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from types import EllipsisType
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -13,9 +15,12 @@ from aisys_agents.memory.facts import (
     FACT_KIND,
     fact_of,
     hit_of,
+    is_open_to,
+    owner_of,
     replaces,
     same_wording,
     topic_tag,
+    user_source,
 )
 from aisys_agents.memory.memory_client import MemoryClient, SearchFilters
 from aisys_agents.memory.models import (
@@ -41,6 +46,7 @@ __all__ = [
 _IMPORTANCE = 0.8
 _A_TOPIC = 100
 _HISTORY = 50
+_WIDE = 200
 
 Topic = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -102,7 +108,8 @@ class KnowledgeBase(Agent):
     ) -> FactAdded:
         """Store a fact under a topic.
 
-        Said again in the same words it is the same fact; its confidence is raised if need be.
+        Said again in the same words it is the same fact; its confidence is raised if need be. Facts of different
+        users (source `user:<id>`) stay apart.
 
         Args:
             topic: what it is about, in a word or a few.
@@ -110,7 +117,7 @@ class KnowledgeBase(Agent):
             source: who said so.
             confidence: how sure that is, 0 to 1.
         """
-        known, _ = await self._of_topic(topic)
+        known, _ = await self._of_topic(topic, source)
         for hit in known:
             if same_wording(hit["content"], content):
                 return await self._confirm(hit, confidence)
@@ -152,16 +159,37 @@ class KnowledgeBase(Agent):
         )
 
     @method(timeout_s=15, idempotent=True)
-    async def search_facts(self, query: str, limit: Limit = 10) -> FactsFound:
+    async def search_facts(
+        self, query: str, limit: Limit = 10, user_id: str | None = None
+    ) -> FactsFound:
         """Find facts by topic and content, best first; misspellings are forgiven.
 
         Args:
             query: a question or some words; empty for the newest facts.
             limit: how many at most.
+            user_id: who asks; what other users said is left out. Everything by default.
         """
-        found = await self.memory.search_memory(query, kind=FACT_KIND, limit=limit)
+        if user_id is None:
+            found = await self.memory.search_memory(query, kind=FACT_KIND, limit=limit)
+            return FactsFound(
+                facts=[hit_of(hit) for hit in found["results"]], unreached=found["unreached"]
+            )
+        # Asked for separately too, so that the facts of others do not crowd out one's own.
+        own, all_ = await asyncio.gather(
+            self.memory.search_memory(
+                query,
+                kind=FACT_KIND,
+                limit=limit,
+                filters=SearchFilters(meta={"source": user_source(user_id)}),
+            ),
+            self.memory.search_memory(query, kind=FACT_KIND, limit=min(10 * limit, _WIDE)),
+        )
+        hits = {hit["memory_id"]: hit for hit in (*own["results"], *all_["results"])}
+        facts = [hit_of(hit) for hit in hits.values() if is_open_to(user_id, _source(hit))]
+        order = _best_first if query.strip() else _newest_first
         return FactsFound(
-            facts=[hit_of(hit) for hit in found["results"]], unreached=found["unreached"]
+            facts=sorted(facts, key=order)[:limit],
+            unreached=list(dict.fromkeys([*own["unreached"], *all_["unreached"]])),
         )
 
     @method(timeout_s=15)
@@ -224,7 +252,7 @@ class KnowledgeBase(Agent):
             return
         try:
             memory = (await self.memory.get_memory(event["memory_id"]))["memory"]
-            known, _ = await self._of_topic(fact_of(memory)["topic"])
+            known, _ = await self._of_topic(fact_of(memory)["topic"], fact_of(memory)["source"])
             for hit in known:
                 is_older = hit["created_at"] < memory["created_at"]
                 if is_older and replaces(memory["content"], hit["content"]):
@@ -238,16 +266,24 @@ class KnowledgeBase(Agent):
             # The newer fact still comes first by its time; only the older one stays visible.
             self.log.warning("older fact not retired", reason=str(error))
 
-    async def _of_topic(self, topic: str) -> tuple[list[Hit], list[str]]:
-        """The facts of exactly this topic, newest first, and whom the search could not reach."""
+    async def _of_topic(
+        self, topic: str, source: str | EllipsisType | None = ...
+    ) -> tuple[list[Hit], list[str]]:
+        """The facts of exactly this topic, newest first, and whom the search could not reach.
+
+        With a source only those of the same user, or those that everybody shares.
+        """
+        chosen = SearchFilters(tags=[topic_tag(topic)])
+        owner = None if source is ... else owner_of(source)
+        if owner is not None:
+            chosen["meta"] = {"source": owner}
         found = await self.memory.search_memory(
-            "",
-            mode="recent",
-            kind=FACT_KIND,
-            limit=_A_TOPIC,
-            filters=SearchFilters(tags=[topic_tag(topic)]),
+            "", mode="recent", kind=FACT_KIND, limit=_A_TOPIC, filters=chosen
         )
-        return found["results"], found["unreached"]
+        hits = found["results"]
+        if source is not ...:
+            hits = [hit for hit in hits if owner_of(_source(hit)) == owner]
+        return hits, found["unreached"]
 
     async def _one(self, fact_id: str | None, topic: str | None) -> Fact:
         if fact_id is not None:
@@ -296,3 +332,15 @@ class KnowledgeBase(Agent):
 def _with_history(older: Hit, now: float) -> list[dict[str, Any]]:
     entry = {"content": older["content"], "fact_id": older["memory_id"], "until": now}
     return [*fact_of(older)["history"], entry][-_HISTORY:]
+
+
+def _source(hit: Hit) -> object:
+    return hit["meta"].get("source")
+
+
+def _newest_first(fact: FactHit) -> float:
+    return -fact["created_at"]
+
+
+def _best_first(fact: FactHit) -> float:
+    return -fact["score"]

@@ -10,11 +10,15 @@ from aisys import AgentError
 from aisys_agents.proactive.suggestions import Preferences, Suggestion
 
 __all__ = [
+    "Announcement",
+    "Announcements",
     "BadTime",
     "NoSuchSuggestion",
+    "NothingToSnooze",
     "Observation",
     "PreferencesSet",
     "Scheduled",
+    "Snoozed",
     "SuggestionAnswered",
     "TooManyReminders",
     "Waiting",
@@ -37,6 +41,36 @@ class NoSuchSuggestion(AgentError):
     """Neither a suggestion nor a reminder has this id."""
 
     code: ClassVar[str] = "no_such_suggestion"
+
+
+class NothingToSnooze(AgentError):
+    """No reminder of this person was announced lately."""
+
+    code: ClassVar[str] = "nothing_to_snooze"
+
+
+class Announcement(TypedDict):
+    """A reminder that was announced while nobody saw it; `at` is the time that it was for."""
+
+    id: str
+    text: str
+    at: float
+    late: bool
+
+
+class Announcements(TypedDict):
+    """What was announced and not seen, oldest first."""
+
+    items: list[Announcement]
+
+
+class Snoozed(TypedDict):
+    """The reminder that was put off, and until when."""
+
+    reminder_id: str
+    text: str
+    at: float
+    when: str
 
 
 class Scheduled(TypedDict):

@@ -14,16 +14,20 @@ from aisys.errors import CallError
 from aisys.ids import new_id
 from aisys_agents.language.phrases import phrase
 from aisys_agents.proactive.models import (
+    Announcement,
+    Announcements,
     BadTime,
     NoSuchSuggestion,
+    NothingToSnooze,
     Observation,
     PreferencesSet,
     Scheduled,
+    Snoozed,
     SuggestionAnswered,
     TooManyReminders,
     Waiting,
 )
-from aisys_agents.proactive.reminders import Reminder, ReminderBook, Repeat, next_time
+from aisys_agents.proactive.reminders import Reminder, ReminderBook, Repeat
 from aisys_agents.proactive.suggestions import (
     LEVELS,
     Preferences,
@@ -45,13 +49,14 @@ MAX_SUGGESTIONS = 200
 LATE_AFTER_S = 60.0
 LONGEST_NAP_S = 30.0
 RETRY_S = 2.0
-ANNOUNCED_KEPT_S = 24 * 3600.0
+SNOOZE_S = 600
 
 
 class ProactiveAgent(Agent):
     """Keeps reminders durably and announces each when it is due, late ones at the next start.
 
-    A reminder is announced at least once: it is marked only when RequestCoordinator has accepted it.
+    A reminder is announced at least once: it is marked only when RequestCoordinator has accepted it. Until somebody
+    answers it, or takes it with `take_announcements`, it counts as unseen.
     """
 
     class Config(Agent.Config):
@@ -188,7 +193,7 @@ class ProactiveAgent(Agent):
     ) -> SuggestionAnswered:
         """Accept, dismiss or snooze a suggestion or a reminder; teaches how often a kind is welcome.
 
-        Dismissing a reminder that waits cancels it.
+        Accepting an announced reminder marks it as seen; dismissing one that waits cancels it.
 
         Raises:
             NoSuchSuggestion: nothing has this id.
@@ -207,9 +212,48 @@ class ProactiveAgent(Agent):
         elif suggestion is not None:
             del self._suggestions[id]
             if answer == "snoozed":
-                at = self.clock.time() + (snooze_s or 600)
+                at = self.clock.time() + (snooze_s or SNOOZE_S)
                 await self.schedule_reminder(suggestion["text"], at, suggestion["user_id"])
         return SuggestionAnswered(state=answer)
+
+    @method(timeout_s=10)
+    async def take_announcements(self, user_id: str) -> Announcements:
+        """The announced reminders of a person that nobody has seen yet; they count as seen from now on."""
+        now = self.clock.time()
+        items: list[Announcement] = []
+        for entry in self._book.unseen(user_id):
+            at = entry.get("announced_for", entry["at"])
+            await self._book.see(entry)
+            items.append(
+                Announcement(
+                    id=entry["id"],
+                    text=self._wording(entry, at, now),
+                    at=at,
+                    late=now - at > LATE_AFTER_S,
+                )
+            )
+        return Announcements(items=items)
+
+    @method(timeout_s=10)
+    async def snooze_last(
+        self,
+        user_id: str,
+        snooze_s: Annotated[int, Field(ge=1, le=366 * 86400)] = SNOOZE_S,
+    ) -> Snoozed:
+        """Put off the reminder of a person that was announced last.
+
+        Raises:
+            NothingToSnooze: none was announced within the last day.
+        """
+        announced = self._book.announced(user_id)
+        if not announced:
+            raise NothingToSnooze("no reminder was announced lately")
+        entry = announced[-1]
+        await self._answer_reminder(entry, "snoozed", snooze_s)
+        at = self.clock.time() + snooze_s
+        return Snoozed(
+            reminder_id=entry["id"], text=entry["text"], at=at, when=moment_at(at, self._now())
+        )
 
     @method(timeout_s=5)
     async def set_preferences(
@@ -298,12 +342,15 @@ class ProactiveAgent(Agent):
 
     async def _answer_reminder(self, entry: Reminder, answer: str, snooze_s: int | None) -> None:
         if answer == "snoozed":
-            at = self.clock.time() + (snooze_s or 600)
-            await self._book.put({**entry, "at": at, "state": "waiting", "announced_at": None})
+            at = self.clock.time() + (snooze_s or SNOOZE_S)
+            waiting: Reminder = {**entry, "at": at, "state": "waiting", "announced_at": None}
+            await self._book.put({**waiting, "seen": True})
             self._changed.set()
-        elif entry["state"] == "announced" or answer == "dismissed":
+        elif answer == "dismissed":
             await self._book.remove(entry["id"])
             self._changed.set()
+        elif entry["announced_at"] is not None:
+            await self._book.see(entry)
 
     async def _watch(self) -> None:
         """Announce each reminder when it is due."""
@@ -331,11 +378,11 @@ class ProactiveAgent(Agent):
                 return min(max(entry["at"] - now, 0.001), LONGEST_NAP_S)
             if not await self._announce(entry, now):
                 return RETRY_S
-        await self._forget_old()
+        await self._book.drop_old(self.clock.time())
         return LONGEST_NAP_S
 
     async def _announce(self, entry: Reminder, now: float) -> bool:
-        text = self._wording(entry, now)
+        text = self._wording(entry, entry["at"], now)
         try:
             await (
                 self.peer("RequestCoordinator")
@@ -357,6 +404,8 @@ class ProactiveAgent(Agent):
             self.log.warning("reminder waits", reminder=entry["id"], reason=str(error))
             return False
         self.health.set("announce", True)
+        # Before it is published: whoever sees it may answer at once.
+        await self._book.announce(entry, self._now())
         await self.publish(
             "proactive.suggestion",
             {
@@ -368,28 +417,16 @@ class ProactiveAgent(Agent):
                 "announced": True,
             },
         )
-        if entry["repeat"]:
-            at = next_time(entry["first_at"], entry["repeat"], self._now())
-            await self._book.put({**entry, "at": at, "announced_at": now})
-        else:
-            await self._book.put({**entry, "state": "announced", "announced_at": now})
         return True
 
-    def _wording(self, entry: Reminder, now: float) -> str:
+    def _wording(self, entry: Reminder, at: float, now: float) -> str:
         language, content = entry["language"], entry["text"]
-        if now - entry["at"] > LATE_AFTER_S:
-            when = moment_at(entry["at"], self._now())
+        if now - at > LATE_AFTER_S:
+            when = moment_at(at, self._now()).removeprefix("at ")
             return phrase("reminder_late", language, when=when, content=content or "timer")
         if not content:
             return phrase("timer_due", language)
         return phrase("reminder_due", language, content=content)
-
-    async def _forget_old(self) -> None:
-        """Announced reminders that nobody answered for a day are done."""
-        limit = self.clock.time() - ANNOUNCED_KEPT_S
-        for entry in self._book.announced():
-            if (entry["announced_at"] or 0.0) < limit:
-                await self._book.remove(entry["id"])
 
 
 def _checked_hours(hours: dict[str, str]) -> dict[str, str]:

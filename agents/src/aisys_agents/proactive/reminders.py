@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 from dateutil.relativedelta import relativedelta
 from typing_extensions import TypedDict
 
 from aisys.backends import State
 
-__all__ = ["REPEATS", "Reminder", "ReminderBook", "Repeat", "next_time"]
+__all__ = ["REPEATS", "Reminder", "ReminderBook", "Repeat", "is_for", "next_time"]
+
+DEFAULT_USER = "default"
 
 Repeat = Literal["hourly", "daily", "weekdays", "weekly", "monthly"]
 REPEATS: tuple[Repeat, ...] = ("hourly", "daily", "weekdays", "weekly", "monthly")
 
 _PREFIX = "reminder/"
+MAX_UNSEEN = 100
+"""Announcements kept for each person who has not seen them."""
+SEEN_KEPT_S = 24 * 3600.0
+UNSEEN_KEPT_S = 30 * 24 * 3600.0
 
 
 class Reminder(TypedDict):
-    """A reminder. `state` is `waiting`, or `announced` until somebody answers it."""
+    """A reminder. `state` is `waiting`, or `announced` until somebody answers it.
+
+    `announced_at` and `announced_for` are when it was announced last and the time that was for; `seen` says whether
+    anybody has seen that. One that repeats waits for its next time and may be unseen meanwhile.
+    """
 
     id: str
     text: str
@@ -31,6 +41,13 @@ class Reminder(TypedDict):
     state: str
     created_at: float
     announced_at: float | None
+    announced_for: NotRequired[float]
+    seen: NotRequired[bool]
+
+
+def is_for(entry: Reminder, user_id: str | None) -> bool:
+    """Whether a reminder is for a person; one for nobody in particular is for the default user."""
+    return user_id is None or (entry["user_id"] or DEFAULT_USER) == user_id
 
 
 def next_time(at: float, repeat: str, now: datetime) -> float:
@@ -95,10 +112,53 @@ class ReminderBook:
         """Those still to come, soonest first."""
         found = [e for e in self._entries.values() if e["state"] == "waiting"]
         return sorted(
-            (e for e in found if user_id is None or e["user_id"] in {None, user_id}),
+            (e for e in found if is_for(e, user_id)),
             key=lambda e: e["at"],
         )
 
-    def announced(self) -> list[Reminder]:
-        """Those that were announced and not answered."""
-        return [e for e in self._entries.values() if e["state"] == "announced"]
+    def announced(self, user_id: str | None = None) -> list[Reminder]:
+        """Those that were announced, the oldest announcement first."""
+        found = [e for e in self._entries.values() if e["announced_at"] is not None]
+        return sorted(
+            (e for e in found if is_for(e, user_id)), key=lambda e: e["announced_at"] or 0.0
+        )
+
+    def unseen(self, user_id: str) -> list[Reminder]:
+        """Those that were announced to a person and that nobody has seen, oldest first."""
+        return [e for e in self.announced(user_id) if not e.get("seen", True)]
+
+    async def see(self, entry: Reminder) -> None:
+        """Mark an announcement as seen."""
+        await self.put({**entry, "seen": True})
+
+    async def announce(self, entry: Reminder, now: datetime) -> None:
+        """Mark a reminder as announced and unseen; one that repeats waits for its next time."""
+        said: Reminder = {
+            **entry,
+            "announced_at": now.timestamp(),
+            "announced_for": entry["at"],
+            "seen": False,
+        }
+        if entry["repeat"]:
+            await self.put({**said, "at": next_time(entry["first_at"], entry["repeat"], now)})
+        else:
+            await self.put({**said, "state": "announced"})
+        user_id = entry["user_id"] or DEFAULT_USER
+        for old in self.unseen(user_id)[:-MAX_UNSEEN]:
+            await self.drop(old)
+
+    async def drop(self, entry: Reminder) -> None:
+        """Let an announcement go; a reminder that repeats goes on."""
+        if entry["state"] == "announced":
+            await self.remove(entry["id"])
+        else:
+            await self.see(entry)
+
+    async def drop_old(self, now: float) -> None:
+        """Let announcements go that nobody answered for long."""
+        for entry in self.announced():
+            kept_s = SEEN_KEPT_S if entry.get("seen", True) else UNSEEN_KEPT_S
+            if (entry["announced_at"] or 0.0) >= now - kept_s:
+                continue
+            if entry["state"] == "announced" or not entry.get("seen", True):
+                await self.drop(entry)

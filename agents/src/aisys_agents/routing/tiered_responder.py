@@ -123,7 +123,7 @@ class TieredResponder(Agent):
             )
         if reply is None and chosen == "deep":
             left_ms = limit_ms - (self.clock.monotonic() - began) * 1000
-            reply = await self._deep(text, session_id, max(left_ms, 50.0))
+            reply = await self._deep(text, session_id, user_id, max(left_ms, 50.0))
         if reply is None:
             reply = TieredReply(
                 text=phrase("unknown", guess_language(text)),
@@ -229,7 +229,9 @@ class TieredResponder(Agent):
             return None
         return _reply(found["answer"], "fast", "retrieval")
 
-    async def _deep(self, text: str, session_id: str | None, limit_ms: float) -> TieredReply | None:
+    async def _deep(
+        self, text: str, session_id: str | None, user_id: str | None, limit_ms: float
+    ) -> TieredReply | None:
         """Hand over to ModelOrchestrator, with a word that it takes a moment."""
         await self.publish(
             "responder.thinking",
@@ -238,7 +240,7 @@ class TieredResponder(Agent):
         limit_s = max(limit_ms / 1000, 0.05)
         try:
             done = await self.orchestrator.with_options(timeout_s=limit_s).run_task(
-                text, session_id=session_id
+                text, session_id=session_id, user_id=user_id
             )
         except CallError as error:
             language = guess_language(text)

@@ -138,6 +138,7 @@ _REPEAT = (
 _IN = re.compile(
     r"\b(?:in|after|within|sa loob ng|pagkatapos ng|pagkaraan ng|makalipas ang)\s+(?:about\s+)?$"
 )
+_MINUS = re.compile(r"(?:(?<=\s)[-−]|\b(?:minus|negative)\s)\s*$")
 _LATER = re.compile(r"\s*(?:from now|later|mula ngayon|mamaya)\b")
 _AGO = re.compile(r"\s*(?:ago|ang nakalipas|nang nakalipas|ang nakaraan)\b")
 
@@ -301,14 +302,16 @@ def _after(text: str, now: datetime) -> When | None:
     """`in 10 seconds`, `5 minutes from now`, `2 days ago`."""
     span = find_span(text)
     while span is not None:
-        before = _IN.search(text[: span.start])
+        head = text[: span.start]
+        negative = _MINUS.search(head)
+        before = _IN.search(head[: negative.start()] if negative else head)
         later, ago = _LATER.match(text, span.end), _AGO.match(text, span.end)
         if before or later or ago:
             begin = before.start() if before else span.start
             tail = later or ago
             end = tail.end() if tail else span.end
             try:
-                at = add_span(now, span, -1 if ago else 1)
+                at = add_span(now, span, -1 if bool(ago) != bool(negative) else 1)
             except OverflowError:
                 return None
             return When(at, text[begin:end], begin, end)
