@@ -91,7 +91,6 @@ class HostProcess:
         self._background: list[asyncio.Task[None]] = []
         self._tasks: StoredTasks | None = None
         self._log = logs.get_logger(f"aisys.host.{host}")
-        self.ready = asyncio.Event()
 
     async def run(self) -> int:
         """Run until SIGTERM, SIGINT or the end of the supervisor."""
@@ -154,7 +153,6 @@ class HostProcess:
         self._background.append(asyncio.create_task(registration.run()))
         self._background.append(asyncio.create_task(self._tick(runners)))
         self._tell({"op": "ready", "agents": _describe(runners)})
-        self.ready.set()
         self._log.info(
             "ready", ms=round((time.monotonic() - began) * 1000), agents=list(self._agents)
         )
