@@ -29,6 +29,7 @@ class ErrorReporter(Protocol):
         method: str | None = None,
     ) -> str:
         """Send a report on its way and return its id."""
+        ...
 
 
 class RawEvent(Protocol):
@@ -37,18 +38,22 @@ class RawEvent(Protocol):
     @property
     def topic(self) -> str:
         """The dotted topic."""
+        ...
 
     @property
     def body(self) -> bytes:
         """The payload, packed."""
+        ...
 
     @property
     def attachments(self) -> Sequence[Buffer]:
         """Binary parts of the payload."""
+        ...
 
     @property
     def publisher(self) -> str:
         """The host that published it."""
+        ...
 
 
 class Subscription(Protocol):
@@ -63,9 +68,11 @@ class Publisher(Protocol):
 
     def publish(self, topic: str, body: bytes, attachments: Sequence[Buffer] = ()) -> int:
         """Send an event on its way; never blocks."""
+        ...
 
     async def subscribe(self, pattern: str, handler: Callable[[Any], None]) -> Subscription:
         """Deliver matching events to `handler`, which must not block."""
+        ...
 
 
 class RemoteReply(Protocol):
@@ -74,10 +81,12 @@ class RemoteReply(Protocol):
     @property
     def body(self) -> bytes:
         """The result, packed."""
+        ...
 
     @property
     def attachments(self) -> Sequence[Buffer]:
         """Binary parts of the result."""
+        ...
 
 
 class RemoteStream(Protocol):
@@ -85,9 +94,11 @@ class RemoteStream(Protocol):
 
     def __aiter__(self) -> RemoteStream:
         """The stream itself."""
+        ...
 
     async def __anext__(self) -> RemoteReply:
         """The next item."""
+        ...
 
     async def aclose(self) -> None:
         """Cancel what is left of it."""
@@ -110,6 +121,7 @@ class RemoteCaller(Protocol):
         idempotent: bool = False,
     ) -> asyncio.Future[Any]:
         """Start a call that ends by its deadline in a reply or an exception."""
+        ...
 
     def stream(
         self,
@@ -156,3 +168,4 @@ class TaskQueue(Protocol):
         retries: int = 5,
     ) -> str:
         """Accept a task durably and return its id; the same `task_id` twice is one task."""
+        ...

@@ -119,16 +119,16 @@ class AgentSpec:
     injected: tuple[Injection, ...]
 
     @staticmethod
-    def of(cls: type[Agent]) -> AgentSpec:
+    def of(agent_class: type[Agent]) -> AgentSpec:
         """The specification of a class; read once and kept.
 
         Raises:
             TypeError: the class declares something that cannot work.
         """
-        known: AgentSpec | None = cls.__dict__.get("__aisys_spec__")
+        known: AgentSpec | None = agent_class.__dict__.get("__aisys_spec__")
         if known is None:
-            known = _read(cls)
-            cls.__aisys_spec__ = known
+            known = _read(agent_class)
+            agent_class.__aisys_spec__ = known
         return known
 
     def warm(self) -> None:

@@ -14,9 +14,11 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds that never go back; the only base of deadlines, leases and time-outs."""
+        ...
 
     def time(self) -> float:
         """Seconds since the epoch, UTC; for people and for `eta`, never for deadlines."""
+        ...
 
     async def sleep(self, seconds: float) -> None:
         """Return after at least `seconds` of monotonic time."""

@@ -83,9 +83,11 @@ if TYPE_CHECKING:
         Raises:
             JSONEncodeError: the value, or something in it, has no JSON form; `pointer` tells where.
         """
+        ...
 
     def dumps_str(value: object, *, default: Default | None = None, sort_keys: bool = False) -> str:
         """As `dumps`, but a str."""
+        ...
 
     def loads(data: Text) -> Any:
         """The value of a JSON text, by RFC 8259 to the letter.
@@ -129,6 +131,7 @@ if TYPE_CHECKING:
             JSONDecodeError: the text on the way is not JSON.
             ValueError: not a JSON pointer.
         """
+        ...
 
     def loads_array(buffer: Text, pointer: str = "", dtype: str = "float32") -> Any:
         """The array of numbers at a pointer as a numpy array; nested arrays of equal lengths give more dimensions.
@@ -151,6 +154,7 @@ if TYPE_CHECKING:
         Raises:
             JSONEncodeError: no JSON form, `Raw`, or an integer whose digits a double would not keep.
         """
+        ...
 
 else:
     # The functions themselves, not wrappers: a call of the native tier goes straight into the extension.

@@ -115,8 +115,9 @@ class Lifecycle:
 
 
 async def _limited(step: _Step, action: Callable[[], Awaitable[object]], verb: str) -> None:
+    limit = asyncio.timeout(step.limit_s)
     try:
-        async with asyncio.timeout(step.limit_s) as limit:
+        async with limit:
             await action()
     except TimeoutError as error:
         if not limit.expired():

@@ -47,6 +47,7 @@ class Channel(Protocol):
     @property
     def transport_name(self) -> str:
         """`unix` or `tcp`."""
+        ...
 
     @property
     def peer_key(self) -> str | None:
@@ -61,6 +62,7 @@ class Channel(Protocol):
 
     def buffered_bytes(self) -> int:
         """Bytes accepted by `write` that have not left this process."""
+        ...
 
     def close(self) -> None:
         """End the connection after what is buffered; nothing is delivered from it any more."""

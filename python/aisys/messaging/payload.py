@@ -146,12 +146,13 @@ def _put(root: list[Any], path: list[Any], part: object) -> None:
 
 
 def _step(container: Any, key: Any, vacant: bool = False) -> Any:
+    holder: Any = container
     fits = (isinstance(container, dict) and isinstance(key, str) and key in container) or (
         isinstance(container, list) and type(key) is int and 0 <= key < len(container)
     )
-    if not fits or (vacant and container[key] is not None):
+    if not fits or (vacant and holder[key] is not None):
         raise FrameError("an attachment whose place is not in the value")
-    return container[key]
+    return holder[key]
 
 
 def _part(place: list[Any], buffer: memoryview) -> object:

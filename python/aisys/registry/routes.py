@@ -43,7 +43,10 @@ class RouteTable:
         self._static = dict(static or {})
         self._pushed: dict[str, Route] = {}
         self._routes = dict(self._static)
-        self.lookup = self._routes.get
+
+    def lookup(self, agent: str) -> Route | None:
+        """The route to an agent, or None."""
+        return self._routes.get(agent)
 
     def __len__(self) -> int:
         return len(self._routes)

@@ -56,6 +56,7 @@ class Launcher(Protocol):
 
     async def launch(self, host: str, log_path: Path) -> Launched:
         """Start a host, its output going to `log_path`."""
+        ...
 
     async def close(self) -> None:
         """End the launcher; hosts that still run end with it."""

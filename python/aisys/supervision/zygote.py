@@ -18,6 +18,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -96,7 +97,7 @@ class Zygote:
             gc.enable()
             code = self._host_main(host, socket.socket(fileno=channel_fd))
         except BaseException:  # noqa: BLE001 - the last frame of a process: whatever happened goes to its log
-            sys.excepthook(*sys.exc_info())
+            traceback.print_exc()
         finally:
             with contextlib.suppress(OSError, ValueError):
                 sys.stdout.flush()

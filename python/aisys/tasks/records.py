@@ -312,7 +312,11 @@ def next_due(db: sqlite3.Connection) -> float | None:
 def select(db: sqlite3.Connection, where: str, values: Sequence[Any], limit: int) -> list[TaskInfo]:
     """Tasks as they are shown. `where` is ours, `values` may be anybody's."""
     rows = db.execute(f"SELECT {_INFO} FROM tasks {where} LIMIT ?", (*values, limit))  # noqa: S608
-    return [TaskInfo(*(*row[:11], _decoded(row[11]), _decoded(row[12]))) for row in rows]
+    shown = []
+    for row in rows:
+        columns: list[Any] = [*row[:11], _decoded(row[11]), _decoded(row[12])]
+        shown.append(TaskInfo(*columns))
+    return shown
 
 
 def _decoded(data: bytes | None) -> Any:

@@ -56,6 +56,7 @@ class Peers(Protocol):
 
     def has_peer(self, agent: str) -> bool:
         """Whether the fleet has this agent, rather than only planning it."""
+        ...
 
 
 @dataclass(slots=True)
