@@ -190,6 +190,35 @@ async def test_change_of_subject_instead_of_an_answer() -> None:
     assert answer == "2 + 2 = 4."
 
 
+@pytest.mark.parametrize(
+    ("request_", "part"),
+    [
+        ("remind me to buy milk in 3 hours", ": buy milk."),
+        ("Who is my dentist?", "nothing about that"),
+        ("my name is Ana", "I will remember: my name is Ana"),
+    ],
+)
+async def test_a_new_request_replaces_the_question(request_: str, part: str) -> None:
+    """A complete request of the same or another kind is served as it is, not taken for an answer."""
+    async with whole_fleet() as fleet:
+        person = Person(fleet)
+        await person.says("Remind me to call Ana")
+        answer = await person.says(request_)
+
+    assert part in answer
+    assert "call Ana" not in answer
+
+
+async def test_what_is_missing_is_still_taken_as_an_answer() -> None:
+    """A bare time with the verb again completes what was asked about."""
+    async with whole_fleet() as fleet:
+        person = Person(fleet)
+        await person.says("Remind me to call Ana")
+        answer = await person.says("remind me in 2 hours")
+
+    assert "call Ana" in answer
+
+
 async def test_missed_reminder_is_announced_late(tmp_path: Path) -> None:
     """A reminder that fell due while nothing ran is announced at the next start, and says so."""
     clock = VirtualClock()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from aisys_agents.text.arithmetic import find_expression
+from aisys_agents.text.arithmetic import find_expression, is_only_expression
 from aisys_agents.text.cues import is_farewell, is_greeting, is_thanks, plain
 from aisys_agents.text.date_answers import answer_date
 from aisys_agents.text.unit_words import looks_like_conversion
 
-__all__ = ["is_deliberate", "is_question", "match_intent"]
+__all__ = ["is_about_a_thing", "is_deliberate", "is_question", "match_intent"]
 
 _POLITE = (
     r"^(?:(?:ok(?:ay)?|hey|hi|hello|so|and|now|please|paki|pls|po|aisys|assistant|can you|could you|"
@@ -204,7 +204,8 @@ _ADVICE = re.compile(
 )
 _CALCULATE = re.compile(
     r"\b(?:calculate|compute|what|how much|how many|solve|evaluate|equals?|sum|ilan|magkano|ano|kwentahin|"
-    r"i-?compute|divide|multiply|add|subtract|work out)\b|^[\s\d.,()+\-*/^%x×÷=!√]+\??$"
+    r"i-?compute|divide|multiply|add|subtract|work out|"
+    r"increase|decrease|reduce|percent|factorial|off)\b|^[\s\d.,()+\-*/^%x×÷=!√]+\??$"
 )
 _YES_ONLY = re.compile(
     r"^(?:yes|yeah|yep|yup|sure|ok(?:ay)?|oo|opo|oho|sige|tama|correct|right|go ahead|do it|confirm)"
@@ -236,9 +237,17 @@ def _exact(flat: str, now: datetime) -> tuple[str, float] | None:
         return "convert_units", 0.95
     if answer_date(flat, now) is not None and not _RECALL_QUESTION.search(flat):
         return "date_question", 0.95
-    if find_expression(flat) is not None and _CALCULATE.search(flat):
+    if find_expression(flat) is not None and (
+        is_only_expression(flat) or (_CALCULATE.search(flat) and not is_about_a_thing(flat))
+    ):
         return "calculate", 0.95
     return None
+
+
+def is_about_a_thing(text: str) -> bool:
+    """Whether a `4x4` in a question about what is the speaker's is a thing rather than a product."""
+    flat = plain(text)
+    return _RECALL_QUESTION.search(flat) is not None and re.search(r"\b\d+x\d+\b", flat) is not None
 
 
 def _social(flat: str) -> tuple[str, float] | None:
