@@ -109,6 +109,7 @@ async def test_the_other_machine_is_away() -> None:
     assert "buffered here until pc2 is back" in told["text"]
     assert "Dr. Cruz" in known["text"]
     assert "could not reach" in known["text"]
+    assert "pc2" in known["text"]
     assert "nothing about that" in unknown["text"]
     assert "UnifiedMemoryReasoningAgent" in unknown["text"]
 

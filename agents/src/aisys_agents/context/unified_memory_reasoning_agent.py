@@ -137,9 +137,9 @@ class UnifiedMemoryReasoningAgent(Agent):
         if user_id is not None:
             # Asked for separately too, so that the facts of others do not crowd out one's own.
             source = {"source": user_source(user_id)}
-            own = (
-                await self.memory.search_memory(question, kind="fact", limit=k, meta=source)
-            )["results"]
+            own = (await self.memory.search_memory(question, kind="fact", limit=k, meta=source))[
+                "results"
+            ]
         hits: dict[str, Hit] = {
             hit["memory_id"]: hit for hit in (*own, *facts["results"], *others["results"])
         }

@@ -74,7 +74,10 @@ _PHRASES: dict[str, tuple[str, str]] = {
         "I have no such reminder. You have: {choices}.",
         "Wala akong ganyang paalala. Mayroon kang: {choices}.",
     ),
-    "snoozed": ("I will remind you again {when}: {content}.", "Paaalalahanan kita uli {when}: {content}."),
+    "snoozed": (
+        "I will remind you again {when}: {content}.",
+        "Paaalalahanan kita uli {when}: {content}.",
+    ),
     "nothing_to_snooze": ("There is no reminder to snooze.", "Walang paalalang maipagpapaliban."),
     "known_facts": ("You told me {count}: {items}.", "Sinabi mo sa akin ({count}): {items}."),
     "nothing_known": ("You have not told me anything yet.", "Wala ka pang sinasabi sa akin."),

@@ -201,7 +201,9 @@ def _moved(
     try:
         day = add_span(begin, span, sign).date()
     except OverflowError:
-        return DateAnswer("date", "That date is out of range: the calendar has the years 1 to 9999.")
+        return DateAnswer(
+            "date", "That date is out of range: the calendar has the years 1 to 9999."
+        )
     if tagalog:
         when = f"bago ang {start_day.isoformat()}" if sign < 0 else f"mula {start_day.isoformat()}"
         said = f"{span.text} {when}: {long_date(day, tagalog=True)}."

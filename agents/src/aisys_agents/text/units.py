@@ -264,7 +264,9 @@ def find_conversion(text: str) -> Conversion | None:
     Raises:
         UnitProblem: both units are known and measure different things.
     """
-    flat = " ".join(words_to_digits(spelled_feet(text[:MAX_TEXT])).lower().replace("?", " ").split()).rstrip(".!")
+    flat = " ".join(
+        words_to_digits(spelled_feet(text[:MAX_TEXT])).lower().replace("?", " ").split()
+    ).rstrip(".!")
     return _target_first(flat) or _source_first(flat)
 
 
