@@ -195,6 +195,7 @@ async def test_change_of_subject_instead_of_an_answer() -> None:
     ("request_", "part"),
     [
         ("remind me to buy milk in 3 hours", ": buy milk."),
+        ("set a timer for 3 minutes", "Set. I will tell you at"),
         ("Who is my dentist?", "nothing about that"),
         ("my name is Ana", "I will remember: my name is Ana"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import OrderedDict
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
@@ -210,7 +211,7 @@ class RequestFlow:
     async def _analysed(self, turn: Turn, text: str, intent: str) -> Outcome | None:
         """Serve a completed request, or None when the utterance was about something else."""
         alone = await self.guard("NLUAgent", self.peers.nlu.analyze_text(turn.text))
-        if _stands_alone(alone, intent):
+        if _stands_alone(turn.text, alone, intent):
             return None
         await self._analyse(turn, text)
         if turn.intent != intent:
@@ -315,14 +316,19 @@ class RequestFlow:
         )
 
 
-def _stands_alone(found: Analysis, intent: str) -> bool:
+_BARE = re.compile(r"\b(?:timer|alarm|wake|gisingin)\b")
+
+
+def _stands_alone(text: str, found: Analysis, intent: str) -> bool:
     """Whether an utterance is a request of its own rather than the answer to what was asked for an intent."""
     sure = found["method"] != "classifier" and found["confidence"] >= 0.85
     if found["intent"] != intent:
         expected = {"unknown", "date_question", "small_talk"}
         return found["intent"] not in expected and (sure or found["confidence"] >= 0.9)
     if intent in {"reminder", "remember"}:
-        return sure and any(entity["kind"] == "content" for entity in found["entities"])
+        # "Remind me at six" may well be the answer; a timer needs nothing to be reminded of.
+        has_content = any(entity["kind"] == "content" for entity in found["entities"])
+        return sure and (has_content or _BARE.search(text.lower()) is not None)
     return sure
 
 

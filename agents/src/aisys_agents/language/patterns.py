@@ -27,6 +27,7 @@ _CANCEL = r"cancel|delete|remove|erase|clear|drop|forget|kanselahin|burahin|alis
 _DELIBERATE: dict[str, re.Pattern[str]] = {
     "forget": re.compile(r"\b(?:forget|delete|erase|remove|kalimutan|burahin|limutin)\b"),
     "cancel_reminder": re.compile(rf"\b(?:{_CANCEL})\b.*\b(?:remind\w*|alarms?|timers?|paalala)\b"),
+    "list_memories": re.compile(r"\b(?:know|remember|told|alam|natatandaan|naaalala)\b"),
     "snooze": re.compile(r"\b(?:i-?)?snooze\b"),
 }
 
@@ -273,7 +274,7 @@ def _personal(flat: str) -> tuple[str, float] | None:
 _ASKING = re.compile(
     _POLITE
     + r"(?:who|what|when|where|which|whose|why|how|explain|define|describe|tell me (?:about|why|how|what)|"
-    r"is|are|am|do|does|did|was|were|have|has|had|can|could|will|would|sino|ano|anong|kailan|saan|nasaan|alin|bakit|paano|ilan|magkano|ipaliwanag)\b"
+    r"is|are|am|does|did|was|were|(?:do|have|has|had|can|could|will|would) (?:i|we|you|they|he|she|it|my|our)|sino|ano|anong|kailan|saan|nasaan|alin|bakit|paano|ilan|magkano|ipaliwanag)\b"
 )
 
 
