@@ -109,6 +109,7 @@ async def test_the_other_machine_is_away() -> None:
     assert "buffered here until pc2 is back" in told["text"]
     assert "Dr. Cruz" in known["text"]
     assert "could not reach" in known["text"]
+    assert "pc2" in known["text"]
     assert "nothing about that" in unknown["text"]
     assert "UnifiedMemoryReasoningAgent" in unknown["text"]
 
@@ -188,6 +189,36 @@ async def test_change_of_subject_instead_of_an_answer() -> None:
         answer = await person.says("What is 2 + 2?")
 
     assert answer == "2 + 2 = 4."
+
+
+@pytest.mark.parametrize(
+    ("request_", "part"),
+    [
+        ("remind me to buy milk in 3 hours", ": buy milk."),
+        ("set a timer for 3 minutes", "Set. I will tell you at"),
+        ("Who is my dentist?", "nothing about that"),
+        ("my name is Ana", "I will remember: my name is Ana"),
+    ],
+)
+async def test_a_new_request_replaces_the_question(request_: str, part: str) -> None:
+    """A complete request of the same or another kind is served as it is, not taken for an answer."""
+    async with whole_fleet() as fleet:
+        person = Person(fleet)
+        await person.says("Remind me to call Ana")
+        answer = await person.says(request_)
+
+    assert part in answer
+    assert "call Ana" not in answer
+
+
+async def test_what_is_missing_is_still_taken_as_an_answer() -> None:
+    """A bare time with the verb again completes what was asked about."""
+    async with whole_fleet() as fleet:
+        person = Person(fleet)
+        await person.says("Remind me to call Ana")
+        answer = await person.says("remind me in 2 hours")
+
+    assert "call Ana" in answer
 
 
 async def test_missed_reminder_is_announced_late(tmp_path: Path) -> None:

@@ -5,18 +5,33 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
+from aisys import AgentError
 from aisys.backends import State
 from aisys.tracing import TraceContext
 
-__all__ = ["MAX_FINISHED", "Request", "RequestBook", "priority_of"]
+__all__ = [
+    "MAX_FINISHED",
+    "MAX_SAID_BYTES",
+    "AnswerTooLong",
+    "Request",
+    "RequestBook",
+    "priority_of",
+]
 
 MAX_FINISHED = 1_000
+MAX_SAID_BYTES = 1024 * 1024
 _PREFIX = "open/"
 _URGENCY = {"critical": -4, "high": -2, "normal": 0, "low": 2}
 _KIND = {"audio": -1, "text": 0, "vision": 1}
 _USER = {"owner": -1, "guest": 1}
+
+
+class AnswerTooLong(AgentError):
+    """A model that does not come to an end."""
+
+    code: ClassVar[str] = "answer_too_long"
 
 
 def priority_of(kind: str, urgency: str, user_class: str | None, fill: float) -> int:
@@ -57,6 +72,7 @@ class Request:
     unwanted: bool = False
     running: asyncio.Task[Any] | None = None
     tokens: list[str] = field(default_factory=list)
+    said_bytes: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -75,9 +91,23 @@ class Request:
         }
 
     def say(self, token: str) -> None:
-        """Let whoever follows the request have a piece of the answer."""
+        """Let whoever follows the request have a piece of the answer.
+
+        Raises:
+            AnswerTooLong: there are more than 1 MiB of pieces.
+        """
+        if not self.streaming:
+            return
+        self.said_bytes += len(token.encode(errors="replace"))
+        if self.said_bytes > MAX_SAID_BYTES:
+            raise AnswerTooLong(f"the answer is longer than {MAX_SAID_BYTES} bytes")
         self.tokens.append(token)
         self.changed.set()
+
+    def unfollow(self) -> None:
+        """Nobody follows the pieces any more: let them go."""
+        self.streaming = False
+        self.tokens.clear()
 
     def finish(
         self, state: str, text: str | None, result: dict[str, Any] | None, error: str | None

@@ -30,6 +30,7 @@ from aisys_agents.foundation.request_models import (
     SuggestionTaken,
     Urgency,
     UserId,
+    checked_text,
 )
 from aisys_agents.language.chitchat_agent import ChitchatAgent
 from aisys_agents.language.intention_validator_agent import IntentionValidatorAgent
@@ -150,6 +151,7 @@ class RequestCoordinator(Agent):
 
         Raises:
             KindUnavailable: no agent of this fleet understands this kind.
+            BadQuestion: the text is longer than 20,000 characters, or no valid text.
             Refused: with reason `full`, when too many wait.
         """
         request = await self._accept(kind, data, user_id, session_id, urgency, context or {})
@@ -179,22 +181,26 @@ class RequestCoordinator(Agent):
         """Submit a text and follow its answer: a model's words as they come, then the whole.
 
         Raises:
+            BadQuestion: the text is longer than 20,000 characters, or no valid text.
             Refused: with reason `full`, when too many wait.
         """
         request = await self._accept(
             "text", text, user_id, session_id, "normal", {}, streaming=True
         )
         sent = 0
-        while True:
-            request.changed.clear()
-            while sent < len(request.tokens):
-                token = request.tokens[sent]
-                sent += 1
-                yield _piece(request, "token", token)
-            if request.done.is_set():
-                break
-            await request.changed.wait()
-        yield _piece(request, "final", request.text or "")
+        try:
+            while True:
+                request.changed.clear()
+                while sent < len(request.tokens):
+                    token = request.tokens[sent]
+                    sent += 1
+                    yield _piece(request, "token", token)
+                if request.done.is_set():
+                    break
+                await request.changed.wait()
+            yield _piece(request, "final", request.text or "")
+        finally:
+            request.unfollow()
 
     @method(timeout_s=10, priority=10)
     async def cancel_requests(
@@ -273,7 +279,7 @@ class RequestCoordinator(Agent):
         *,
         streaming: bool = False,
     ) -> Request:
-        text = await self._as_text(kind, data)
+        text = checked_text(await self._as_text(kind, data))
         if self._queue.full():
             raise self._full()
         request = Request(

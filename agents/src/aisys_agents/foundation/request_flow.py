@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import OrderedDict
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from aisys_agents.language.chitchat_agent import ChitchatAgent
     from aisys_agents.language.intention_validator_agent import IntentionValidatorAgent
     from aisys_agents.language.model_orchestrator import ModelOrchestrator
-    from aisys_agents.language.nlu_agent import NLUAgent
+    from aisys_agents.language.nlu_agent import Analysis, NLUAgent
     from aisys_agents.language.responder import Responder
     from aisys_agents.memory.knowledge_base import KnowledgeBase
     from aisys_agents.memory.memory_client import MemoryClient
@@ -211,10 +212,8 @@ class RequestFlow:
     async def _analysed(self, turn: Turn, text: str, intent: str) -> Outcome | None:
         """Serve a completed request, or None when the utterance was about something else."""
         alone = await self.guard("NLUAgent", self.peers.nlu.analyze_text(turn.text))
-        if alone["intent"] not in {"unknown", intent} and alone["confidence"] >= 0.9:
-            expected = {"date_question", "small_talk"}
-            if alone["intent"] not in expected:
-                return None
+        if _stands_alone(turn.text, alone, intent):
+            return None
         await self._analyse(turn, text)
         if turn.intent != intent:
             return None
@@ -316,6 +315,22 @@ class RequestFlow:
             language=turn.language,
             notes=outcome.notes,
         )
+
+
+_BARE = re.compile(r"\b(?:timer|alarm|wake|gisingin)\b")
+
+
+def _stands_alone(text: str, found: Analysis, intent: str) -> bool:
+    """Whether an utterance is a request of its own rather than the answer to what was asked for an intent."""
+    sure = found["method"] != "classifier" and found["confidence"] >= 0.85
+    if found["intent"] != intent:
+        expected = {"unknown", "date_question", "small_talk"}
+        return found["intent"] not in expected and (sure or found["confidence"] >= 0.9)
+    if intent in {"reminder", "remember"}:
+        # "Remind me at six" may well be the answer; a timer needs nothing to be reminded of.
+        has_content = any(entity["kind"] == "content" for entity in found["entities"])
+        return sure and (has_content or _BARE.search(text.lower()) is not None)
+    return sure
 
 
 async def gathered(*calls: Awaitable[Any]) -> list[Any]:

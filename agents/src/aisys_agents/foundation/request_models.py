@@ -13,6 +13,7 @@ from aisys_agents.foundation.breakers import BreakerInfo
 __all__ = [
     "Accepted",
     "AnswerPiece",
+    "BadQuestion",
     "BreakersListed",
     "Cancelled",
     "Kind",
@@ -22,7 +23,10 @@ __all__ = [
     "SuggestionTaken",
     "Urgency",
     "UserId",
+    "checked_text",
 ]
+
+MAX_QUESTION = 20_000
 
 Kind = Literal["text", "audio", "vision"]
 Urgency = Literal["low", "normal", "high", "critical"]
@@ -33,6 +37,31 @@ class KindUnavailable(AgentError):
     """Requests of this kind need an agent that is not part of this fleet."""
 
     code: ClassVar[str] = "kind_unavailable"
+
+
+class BadQuestion(AgentError):
+    """A question that is too long, or not made of characters."""
+
+    code: ClassVar[str] = "bad_question"
+
+
+def checked_text(text: str) -> str:
+    """A question that can be served, as it is.
+
+    Raises:
+        BadQuestion: it is too long, or has half of a character that is written with two.
+    """
+    if len(text) > MAX_QUESTION:
+        raise BadQuestion(
+            f"the question is too long: {len(text)} characters, at most {MAX_QUESTION}"
+        )
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise BadQuestion(
+            f"the question is not valid text: a lone surrogate at character {error.start}"
+        ) from None
+    return text
 
 
 class Accepted(TypedDict):

@@ -23,7 +23,12 @@ MIN_SCORE = 0.25
 MIN_CONFIDENCE = 0.4
 MAX_LISTED = 20
 _COMMANDS = {"remember", "forget", "recall", "reminder", "list_reminders", "command"}
-_HERE = {"KnowledgeBase", "MemoryClient"}
+_WITH_THE_MEMORIES = {
+    "MemoryOrchestratorService",
+    "UnifiedMemoryReasoningAgent",
+    "CacheManager",
+    "ContextManager",
+}
 _CONVERSATION = {"turn", "session", "summary"}
 
 
@@ -36,10 +41,10 @@ def name_place(stored: str, machine: str) -> str:
 
 
 def name_away(agents: Iterable[str], machine: str) -> str:
-    """Whom a search could not reach; those beyond the link are named with their machine."""
+    """Whom a search could not reach; those on the machine of the memories are named with it."""
     names = list(agents)
-    here = [name for name in names if name in _HERE]
-    there = [name for name in names if name not in _HERE]
+    here = [name for name in names if name not in _WITH_THE_MEMORIES]
+    there = [name for name in names if name in _WITH_THE_MEMORIES]
     return ", ".join([*here, *([f"{machine} ({', '.join(there)})"] if there else [])])
 
 

@@ -212,8 +212,14 @@ class Services:
         pieces = self._flow.peers.orchestrator.stream_task(
             turn.text, kind=kind, session_id=turn.session_id, user_id=turn.request.user_id
         )
-        async for piece in pieces:
-            if piece["done"] is not None:
-                return piece["done"]
-            turn.request.say(piece["text"])
+        try:
+            async for piece in pieces:
+                if piece["done"] is not None:
+                    return piece["done"]
+                turn.request.say(piece["text"])
+        finally:
+            # An answer that is cut short ends the model's work too.
+            close = getattr(pieces, "aclose", None)
+            if close is not None:
+                await close()
         raise AgentError("ModelOrchestrator ended its stream without an outcome")

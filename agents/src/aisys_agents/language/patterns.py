@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from aisys_agents.text.arithmetic import find_expression
+from aisys_agents.text.arithmetic import find_expression, is_only_expression
 from aisys_agents.text.cues import is_farewell, is_greeting, is_thanks, plain
 from aisys_agents.text.date_answers import answer_date
 from aisys_agents.text.unit_words import looks_like_conversion
 
-__all__ = ["is_deliberate", "is_question", "match_intent"]
+__all__ = ["is_about_a_thing", "is_deliberate", "is_question", "match_intent"]
 
 _POLITE = (
     r"^(?:(?:ok(?:ay)?|hey|hi|hello|so|and|now|please|paki|pls|po|aisys|assistant|can you|could you|"
@@ -27,6 +27,7 @@ _CANCEL = r"cancel|delete|remove|erase|clear|drop|forget|kanselahin|burahin|alis
 _DELIBERATE: dict[str, re.Pattern[str]] = {
     "forget": re.compile(r"\b(?:forget|delete|erase|remove|kalimutan|burahin|limutin)\b"),
     "cancel_reminder": re.compile(rf"\b(?:{_CANCEL})\b.*\b(?:remind\w*|alarms?|timers?|paalala)\b"),
+    "list_memories": re.compile(r"\b(?:know|remember|told|alam|natatandaan|naaalala)\b"),
     "snooze": re.compile(r"\b(?:i-?)?snooze\b"),
 }
 
@@ -204,7 +205,8 @@ _ADVICE = re.compile(
 )
 _CALCULATE = re.compile(
     r"\b(?:calculate|compute|what|how much|how many|solve|evaluate|equals?|sum|ilan|magkano|ano|kwentahin|"
-    r"i-?compute|divide|multiply|add|subtract|work out)\b|^[\s\d.,()+\-*/^%x×÷=!√]+\??$"
+    r"i-?compute|divide|multiply|add|subtract|work out|"
+    r"increase|decrease|reduce|percent|factorial|off)\b|^[\s\d.,()+\-*/^%x×÷=!√]+\??$"
 )
 _YES_ONLY = re.compile(
     r"^(?:yes|yeah|yep|yup|sure|ok(?:ay)?|oo|opo|oho|sige|tama|correct|right|go ahead|do it|confirm)"
@@ -236,9 +238,17 @@ def _exact(flat: str, now: datetime) -> tuple[str, float] | None:
         return "convert_units", 0.95
     if answer_date(flat, now) is not None and not _RECALL_QUESTION.search(flat):
         return "date_question", 0.95
-    if find_expression(flat) is not None and _CALCULATE.search(flat):
+    if find_expression(flat) is not None and (
+        is_only_expression(flat) or (_CALCULATE.search(flat) and not is_about_a_thing(flat))
+    ):
         return "calculate", 0.95
     return None
+
+
+def is_about_a_thing(text: str) -> bool:
+    """Whether a `4x4` in a question about what is the speaker's is a thing rather than a product."""
+    flat = plain(text)
+    return _RECALL_QUESTION.search(flat) is not None and re.search(r"\b\d+x\d+\b", flat) is not None
 
 
 def _social(flat: str) -> tuple[str, float] | None:
@@ -264,7 +274,7 @@ def _personal(flat: str) -> tuple[str, float] | None:
 _ASKING = re.compile(
     _POLITE
     + r"(?:who|what|when|where|which|whose|why|how|explain|define|describe|tell me (?:about|why|how|what)|"
-    r"is|are|am|do|does|did|was|were|have|has|had|can|could|will|would|sino|ano|anong|kailan|saan|nasaan|alin|bakit|paano|ilan|magkano|ipaliwanag)\b"
+    r"is|are|am|does|did|was|were|(?:do|have|has|had|can|could|will|would) (?:i|we|you|they|he|she|it|my|our)|sino|ano|anong|kailan|saan|nasaan|alin|bakit|paano|ilan|magkano|ipaliwanag)\b"
 )
 
 

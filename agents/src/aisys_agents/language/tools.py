@@ -8,6 +8,7 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
+from aisys_agents.language.patterns import is_about_a_thing
 from aisys_agents.text.arithmetic import ArithmeticProblem, evaluate, find_expression
 from aisys_agents.text.date_answers import answer_date
 from aisys_agents.text.unit_words import looks_like_conversion
@@ -41,7 +42,10 @@ def use_tool(text: str, now: datetime, only: str | None = None) -> ToolAnswer | 
         dated = answer_date(text, now)
         if dated is not None:
             result = {"kind": dated.kind, "date": dated.date, "days": dated.days}
-            return ToolAnswer(tool="date", ok=True, text=dated.text, result=result)
+            ok = dated.kind != "none"
+            return ToolAnswer(tool="date", ok=ok, text=dated.text, result=result)
+    if only is None and is_about_a_thing(text):
+        return None
     return _calculate(text) if only in {None, "calculate"} else None
 
 

@@ -11,9 +11,15 @@ from fractions import Fraction
 from typing import ClassVar
 
 from aisys.errors import AgentError
-from aisys_agents.text.numbers import NUMBER, format_number, parse_number, words_to_digits
+from aisys_agents.text.numbers import (
+    NUMBER,
+    format_number,
+    numbers_left,
+    parse_number,
+    words_to_digits,
+)
 
-__all__ = ["ArithmeticProblem", "Calculation", "evaluate", "find_expression"]
+__all__ = ["ArithmeticProblem", "Calculation", "evaluate", "find_expression", "is_only_expression"]
 
 MAX_TEXT = 500
 MAX_DEPTH = 40
@@ -52,7 +58,19 @@ class Calculation:
 
 
 # Longest first; applied to the lower-cased text before it is cut into tokens.
+_N = rf"[$₱€£]?((?:{NUMBER})(?:\s*(?:%|percent\b))?)"
 _WORDS: tuple[tuple[str, str], ...] = (
+    (rf"\bwhat (?:percent|percentage) of {_N} is {_N}", r"\2 / \1 * 100"),
+    (rf"{_N} is what (?:percent|percentage) of {_N}", r"\1 / \2 * 100"),
+    (rf"{_N} off(?: of)? {_N}", r"\2 - \1"),
+    (rf"\b(?:increase|raise) {_N} by {_N}", r"\1 + \2"),
+    (rf"\b(?:decrease|reduce|lower) {_N} by {_N}", r"\1 - \2"),
+    (rf"\bdivide {_N} by {_N}", r"\1 / \2"),
+    (rf"\bmultiply {_N} (?:by|and|with) {_N}", r"\1 * \2"),
+    (rf"\bsubtract {_N} from {_N}", r"\2 - \1"),
+    (rf"\b(?:add|(?:the )?sum of) {_N} (?:and|to) {_N}", r"\1 + \2"),
+    (rf"\b(?:the )?factorial of {_N}", r"\1!"),
+    (rf"{_N} factorial\b", r"\1!"),
     (r"\bto the power of\b|\braised to(?: the)?\b|\bpower of\b", "^"),
     (r"\b(?:the )?square root of\b|\bsquare root ng\b", " sqrt "),
     (r"\bmultiplied by\b|\btimes\b|\bbeses\b|\bi-?multiply sa\b", "*"),
@@ -97,14 +115,32 @@ def _normalise(text: str) -> str:
 def find_expression(text: str) -> str | None:
     """The arithmetic inside a sentence (`What is 15% of 2,340?` holds `15% of 2,340`), or None.
 
-    Dates (`2026-11-22`), telephone numbers and lone numbers are not arithmetic.
+    Dates (`2026-11-22`), telephone numbers, names (`gadget1x0`) and lone numbers are not arithmetic, and a sentence
+    with numbers beside the expression is not settled by it.
     """
-    best = ""
-    for match in _SPAN.finditer(_normalise(text[:MAX_TEXT])):
+    whole = _normalise(text[:MAX_TEXT])
+    best, at = "", (0, 0)
+    for match in _SPAN.finditer(whole):
         piece = re.sub(r"^(?:\s*of\b)+|(?:\bof\s*)+$", "", match.group()).strip()
-        if _is_sum(piece) and len(piece) > len(best):
-            best = piece
-    return best or None
+        if _is_sum(piece) and len(piece) > len(best) and not _is_in_a_name(whole, match):
+            best, at = piece, match.span()
+    # A number that is not part of it would be ignored by the answer.
+    return best if best and not numbers_left(whole, at) else None
+
+
+def is_only_expression(text: str) -> bool:
+    """Whether a text is an expression and nothing else, as in `sqrt(2)` or `5 factorial`."""
+    found = find_expression(text)
+    return found is not None and found == _normalise(text[:MAX_TEXT]).strip(" ?=.!")
+
+
+def _is_in_a_name(whole: str, match: re.Match[str]) -> bool:
+    """Whether letters touch an expression: `gadget1x0` and `my 4x4's` are names."""
+    before, after = whole[: match.start()][-1:], whole[match.end() :][:2]
+    starts_with_digit = match.group()[:1].isdigit()
+    ends_with_digit = match.group()[-1:].isdigit()
+    touched = (before.isalpha() or before == "_") and starts_with_digit
+    return touched or (ends_with_digit and (after[:1].isalpha() or after in {"'s", "’s"}))
 
 
 def _is_sum(piece: str) -> bool:

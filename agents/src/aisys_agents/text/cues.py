@@ -80,10 +80,18 @@ _AMBIGUOUS = _set(
 _TAGLISH = re.compile(r"\b(?:mag|nag|pag|i|in|ma|na|paki|ipa|ipag|naka|pinag)-[a-z]{3,}\b")
 
 
+# A capital within a sentence: the name of somebody or something, in no language.
+_NAME = re.compile(r"(?<=[^\W_][\s,]) *([A-Z][a-z]+)")
+
+
 def guess_language(text: str) -> Language:
     """Which language a text is in; English when nothing tells."""
-    found = words(text)
-    tagalog = sum(1 for word in found if word in _TAGALOG and word not in _AMBIGUOUS)
+    names = set() if text.isupper() else {match[1].lower() for match in _NAME.finditer(text)}
+    # `what's` is English by its first part.
+    found = [word if word in _TAGALOG else word.partition("'")[0] for word in words(text)]
+    tagalog = sum(
+        1 for word in found if word in _TAGALOG and word not in _AMBIGUOUS and word not in names
+    )
     english = sum(1 for word in found if word in _ENGLISH and word not in _AMBIGUOUS)
     if _TAGLISH.search(plain(text)):
         tagalog += 1

@@ -8,9 +8,10 @@ from datetime import date, datetime
 
 from dateutil.relativedelta import relativedelta
 
-from aisys_agents.text.dates import find_dates
+from aisys_agents.text.cues import guess_language
+from aisys_agents.text.dates import find_dates, impossible_dates
 from aisys_agents.text.durations import Span, add_span, find_span
-from aisys_agents.text.numbers import words_to_digits
+from aisys_agents.text.numbers import numbers_left, words_to_digits
 
 __all__ = ["DateAnswer", "answer_date", "long_date"]
 
@@ -25,6 +26,14 @@ _TIME = re.compile(r"\b(?:what(?:'s| is)? (?:the )?time|time is it|what time|ano
 _DAY_OR_DATE = re.compile(r"\b(?:date|day|petsa|araw|when)\b")
 _UNIT = re.compile(r"\b(day|days|week|weeks|month|months|year|years|araw|linggo|buwan|taon)\b")
 _UNITS = {"araw": "day", "linggo": "week", "buwan": "month", "taon": "year"}
+_COUNT = re.compile(r"(?:the )?(?:days|weeks|months|years) (?:between|from|until|till|since)\b")
+_ELSEWHERE = re.compile(r"\d|\bin (?!the\b|my\b|our\b)[a-z]|\bsa (?!oras\b|relo\b)[a-z]")
+_ARAW = ("Lunes", "Martes", "Miyerkules", "Huwebes", "Biyernes", "Sabado", "Linggo")
+_BUWAN = (
+    *("Enero", "Pebrero", "Marso", "Abril", "Mayo", "Hunyo"),
+    *("Hulyo", "Agosto", "Setyembre", "Oktubre", "Nobyembre", "Disyembre"),
+)
+_UNIT_TL = {"day": "araw", "week": "linggo", "month": "buwan", "year": "taon"}
 _ASKS = re.compile(r"\b(?:what|which|when|tell me|anong?|kailan|date of)\b")
 
 
@@ -33,7 +42,7 @@ class DateAnswer:
     """An answer about dates.
 
     Attributes:
-        kind: `date`, `weekday`, `difference` or `time`.
+        kind: `date`, `weekday`, `difference` or `time`; `none` when there is no such date.
         text: the answer as a sentence.
         date: the ISO date it is about, or None for a difference.
         days: the difference in days, or None.
@@ -45,8 +54,11 @@ class DateAnswer:
     days: int | None = None
 
 
-def long_date(day: date) -> str:
-    """`Wednesday, 6 January 2027 (2027-01-06)`."""
+def long_date(day: date, *, tagalog: bool = False) -> str:
+    """`Wednesday, 6 January 2027 (2027-01-06)`, or `Miyerkules, ika-6 ng Enero 2027 (2027-01-06)`."""
+    if tagalog:
+        name, month = _ARAW[day.weekday()], _BUWAN[day.month - 1]
+        return f"{name}, ika-{day.day} ng {month} {day.year:04d} ({day.isoformat()})"
     return f"{day:%A}, {day.day} {day:%B} {day.year:04d} ({day.isoformat()})"
 
 
@@ -59,26 +71,40 @@ def answer_date(text: str, now: datetime) -> DateAnswer | None:
         now: the present moment, with its time zone.
     """
     lowered = words_to_digits(text).lower().strip(" ?.!")
+    tagalog = guess_language(text) != "en"
     if _TIME.search(lowered):
-        return DateAnswer(
-            "time", f"It is {now:%H:%M} on {long_date(now.date())}.", now.date().isoformat()
-        )
+        return None if _ELSEWHERE.search(lowered) else _time(now, tagalog=tagalog)
+    if _DAY_OR_DATE.search(lowered) or _HOW_MANY.search(lowered):
+        wrong = impossible_dates(lowered, now)
+        if wrong:
+            return DateAnswer("none", f"There is no such date: {wrong[0]}.")
     named = find_dates(lowered, now)
-    if _HOW_MANY.search(lowered) and (named or "christmas" in lowered):
-        counted = _difference(lowered, named, now)
+    if (_HOW_MANY.search(lowered) or _COUNT.match(lowered)) and (named or "christmas" in lowered):
+        counted = _difference(lowered, named, now, tagalog=tagalog)
         if counted is not None:
             return counted
-    span = find_span(lowered)
-    if span is not None:
-        moved = _moved(lowered, span, named, now)
+    span = find_span(lowered, any_length=True)
+    # `How many seconds in a year` asks for a number, not for the day in a year.
+    if span is not None and (named or not _HOW_MANY.search(lowered)):
+        moved = _moved(lowered, span, named, now, tagalog=tagalog)
         if moved is not None:
             return moved
-    if _DAY_OR_DATE.search(lowered):
-        return _plain(named, now, lowered)
+    # A number that is no part of a date would be ignored by the answer.
+    left = numbers_left(lowered, *((start, end) for _, start, end in named))
+    if _DAY_OR_DATE.search(lowered) and not left:
+        return _plain(named, now, lowered, tagalog=tagalog)
     return None
 
 
-def _difference(text: str, named: list[tuple[date, int, int]], now: datetime) -> DateAnswer | None:
+def _time(now: datetime, *, tagalog: bool) -> DateAnswer:
+    day = long_date(now.date(), tagalog=tagalog)
+    said = f"Alas {now:%H:%M} na, {day}." if tagalog else f"It is {now:%H:%M} on {day}."
+    return DateAnswer("time", said, now.date().isoformat())
+
+
+def _difference(
+    text: str, named: list[tuple[date, int, int]], now: datetime, *, tagalog: bool
+) -> DateAnswer | None:
     today = now.date()
     first, second = (named[0][0], named[1][0]) if len(named) >= 2 else (today, named[0][0])
     asked = _UNIT.search(text)
@@ -86,10 +112,16 @@ def _difference(text: str, named: list[tuple[date, int, int]], now: datetime) ->
         len(named) < 2 and not (_UNTIL.search(text) or _BETWEEN.search(text) or "ago" in text)
     ):
         return None
+    if numbers_left(text, *((start, end) for _, start, end in named)):
+        return None
     days = (second - first).days
     unit = asked[1].removesuffix("s")
     unit = _UNITS.get(unit, unit)
     size = _in_unit(min(first, second), max(first, second), unit)
+    if tagalog:
+        return DateAnswer(
+            "difference", _difference_tl(first, second, size, len(named)), second.isoformat(), days
+        )
     if len(named) >= 2:
         sentence = f"From {long_date(first)} to {long_date(second)} it is {size}."
     elif days >= 0:
@@ -97,6 +129,17 @@ def _difference(text: str, named: list[tuple[date, int, int]], now: datetime) ->
     else:
         sentence = f"{long_date(second)} was {size} ago."
     return DateAnswer("difference", sentence, second.isoformat(), days)
+
+
+def _difference_tl(first: date, second: date, size: str, named: int) -> str:
+    english = re.compile(r"\b(day|week|month|year)s?\b")
+    size = english.sub(lambda m: _UNIT_TL[m[1]], size).replace(" and ", " at ")
+    last = long_date(second, tagalog=True)
+    if named >= 2:
+        return f"Mula {long_date(first, tagalog=True)} hanggang {last}: {size}."
+    if second >= first:
+        return f"{size} bago mag {last}."
+    return f"{size} na mula noong {last}."
 
 
 def _in_unit(first: date, second: date, unit: str) -> str:
@@ -123,7 +166,12 @@ def _count(number: int, unit: str) -> str:
 
 
 def _moved(
-    text: str, span: Span, named: list[tuple[date, int, int]], now: datetime
+    text: str,
+    span: Span,
+    named: list[tuple[date, int, int]],
+    now: datetime,
+    *,
+    tagalog: bool,
 ) -> DateAnswer | None:
     """`45 days after 2026-11-22`, `3 weeks before Christmas`, `10 days ago`, `in 45 days`."""
     match = _FROM.match(text, span.end)
@@ -145,13 +193,21 @@ def _moved(
     }
     if anchored and not after:
         return None
+    if numbers_left(text, (span.start, span.end), *((a, b) for _, a, b in named)):
+        return None
     sign = -1 if how in {"before", "ago", "prior to", "bago ang", "bago mag"} else 1
     start_day = after[0] if after else now.date()
     begin = now.replace(year=start_day.year, month=start_day.month, day=start_day.day)
     try:
         day = add_span(begin, span, sign).date()
     except OverflowError:
-        return DateAnswer("date", "That date is outside the calendar (years 1 to 9999).")
+        return DateAnswer(
+            "date", "That date is out of range: the calendar has the years 1 to 9999."
+        )
+    if tagalog:
+        when = f"bago ang {start_day.isoformat()}" if sign < 0 else f"mula {start_day.isoformat()}"
+        said = f"{span.text} {when}: {long_date(day, tagalog=True)}."
+        return DateAnswer("date", said, day.isoformat())
     relation = "before" if sign < 0 else "after"
     origin = start_day.isoformat() if after else "today"
     return DateAnswer(
@@ -159,10 +215,15 @@ def _moved(
     )
 
 
-def _plain(named: list[tuple[date, int, int]], now: datetime, text: str) -> DateAnswer | None:
+def _plain(
+    named: list[tuple[date, int, int]], now: datetime, text: str, *, tagalog: bool
+) -> DateAnswer | None:
     """`What day is it?`, `What day is 2026-12-25?`, `When is Christmas?`."""
     if named and _ASKS.search(text):
         day = named[0][0]
+        if tagalog:
+            said = f"{long_date(day, tagalog=True)}."
+            return DateAnswer("weekday", said, day.isoformat())
         verb = "is" if day >= now.date() else "was"
         return DateAnswer("weekday", f"{day.isoformat()} {verb} {long_date(day)}.", day.isoformat())
     if re.search(
@@ -170,5 +231,7 @@ def _plain(named: list[tuple[date, int, int]], now: datetime, text: str) -> Date
         r"|\btoday's date\b|^(?:the )?date$",
         text,
     ):
-        return DateAnswer("date", f"Today is {long_date(now.date())}.", now.date().isoformat())
+        today = long_date(now.date(), tagalog=tagalog)
+        said = f"Ngayon ay {today}." if tagalog else f"Today is {today}."
+        return DateAnswer("date", said, now.date().isoformat())
     return None

@@ -11,7 +11,7 @@ from dateutil.relativedelta import relativedelta
 from aisys_agents.text.durations import add_span, find_span
 from aisys_agents.text.numbers import words_to_digits
 
-__all__ = ["When", "find_dates", "parse_when"]
+__all__ = ["When", "find_dates", "impossible_dates", "parse_when"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,15 +179,30 @@ def _yearless(month: int, day: int, year: str | None, today: date) -> date | Non
     return None
 
 
-def _calendar_days(text: str, today: date) -> list[_Day]:
-    found: list[tuple[re.Match[str], date | None]] = [
+def _read_days(text: str, today: date) -> list[tuple[re.Match[str], date | None]]:
+    """What is written like a date, with the day, or None when the calendar has no such day."""
+    return [
         *((m, _safe_date(int(m[1]), int(m[2]), int(m[3]))) for m in _ISO.finditer(text)),
         *((m, _slashed(int(m[1]), int(m[2]), int(m[3]))) for m in _SLASH.finditer(text)),
         *((m, _yearless(MONTHS[m[2]], int(m[1]), m[3], today)) for m in _DMY.finditer(text)),
         *((m, _yearless(MONTHS[m[1]], int(m[2]), m[3], today)) for m in _MDY.finditer(text)),
         *((m, _yearless(*_HOLIDAYS[m[1]], m[2], today)) for m in _HOLIDAY.finditer(text)),
     ]
-    return [_Day(*m.span(), day) for m, day in found if day is not None]
+
+
+def _calendar_days(text: str, today: date) -> list[_Day]:
+    return [_Day(*m.span(), day) for m, day in _read_days(text, today) if day is not None]
+
+
+def impossible_dates(text: str, now: datetime) -> list[str]:
+    """What a lower-case text writes like dates that no calendar has, such as `2026-02-30`."""
+    read = _read_days(text, now.date())
+    good = [m.span() for m, day in read if day is not None]
+    return [
+        m.group().strip()
+        for m, day in read
+        if day is None and not any(a < m.end() and m.start() < b for a, b in good)
+    ]
 
 
 def _slashed(first: int, second: int, year: int) -> date | None:

@@ -78,8 +78,14 @@ def _amount(text: str) -> Fraction:
     return Fraction(1) if text in {"a", "an"} else parse_number(text)
 
 
-def find_span(text: str, begin: int = 0) -> Span | None:
-    """The first duration in a text whose number words are digits already, or None."""
+def find_span(text: str, begin: int = 0, *, any_length: bool = False) -> Span | None:
+    """The first duration in a text whose number words are digits already, or None.
+
+    Args:
+        text: the text.
+        begin: where to begin to look.
+        any_length: also one that is too long for any calendar.
+    """
     lowered = text.lower()
     match = _PART_RE.search(lowered, begin)
     while match is not None and match["amount"] == "ilang":
@@ -99,7 +105,8 @@ def find_span(text: str, begin: int = 0) -> Span | None:
         end = match.end()
         joined = _JOIN.match(lowered, end)
         match = _PART_RE.match(lowered, joined.end() if joined else end)
-    if months > MAX_YEARS * 12 or seconds > MAX_YEARS * 366 * 86400:
+    too_long = months > MAX_YEARS * 12 or seconds > MAX_YEARS * 366 * 86400
+    if too_long and not any_length:
         return None
     return Span(months, seconds, lowered[start:end], start, end)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-__all__ = ["NUMBER", "format_number", "parse_number", "words_to_digits"]
+__all__ = ["NUMBER", "format_number", "numbers_left", "parse_number", "words_to_digits"]
 
 NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
 """A number in digits, with or without thousands separators."""
@@ -35,6 +35,17 @@ _SCALES = {
 }  # fmt: skip
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*", re.UNICODE)
 _TOKEN = re.compile(rf"(?:{NUMBER})|[^\W\d_]+(?:-[^\W\d_]+)*|\s+|.", re.UNICODE | re.DOTALL)
+
+
+_POINTS_AND_COMMA = re.compile(r"(?<![\d.,])(\d{1,3}(?:\.\d{3})+),(\d+)(?![\d.,]*\d)")
+
+
+def numbers_left(text: str, *used: tuple[int, int]) -> bool:
+    """Whether a text has digits outside the stretches that were used: then an answer would ignore them."""
+    return any(
+        not any(start <= match.start() < end for start, end in used)
+        for match in re.finditer(r"\d+", text)
+    )
 
 
 def parse_number(text: str) -> Fraction:
@@ -129,7 +140,9 @@ def words_to_digits(text: str) -> str:
     A lone `hundred` or `thousand` counts as one of it; `a hundred` is 100. Everything else
     is kept as it is.
     """
-    tokens = _split(text)
+    # `2.340,50` can only be two thousand three hundred and forty and a half.
+    english = _POINTS_AND_COMMA.sub(lambda m: f"{m[1].replace('.', '')}.{m[2]}", text)
+    tokens = _split(english)
     out: list[str] = []
     index = 0
     while index < len(tokens):

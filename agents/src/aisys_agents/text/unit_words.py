@@ -7,7 +7,7 @@ import re
 from aisys_agents.text.cues import plain
 from aisys_agents.text.numbers import words_to_digits
 
-__all__ = ["UNIT_WORDS", "looks_like_conversion"]
+__all__ = ["UNIT_WORDS", "looks_like_conversion", "spelled_feet"]
 
 UNIT_WORDS: frozenset[str] = frozenset(
     word
@@ -24,7 +24,7 @@ UNIT_WORDS: frozenset[str] = frozenset(
         "hour hours oras day days araw week weeks linggo month months buwan year years taon decade",
         "decades century centuries celsius centigrade fahrenheit kelvin c f degree degrees degc degf",
         "radian radians bit bits byte bytes kb mb gb tb kilobyte kilobytes megabyte megabytes",
-        "gigabyte gigabytes terabyte terabytes kib mib gib mph kph kmh km/h knot knots joule joules",
+        "gigabyte gigabytes terabyte terabytes kib mib gib tib mph kph kmh km/h knot knots joule joules",
         "calorie calories kcal watt watts kw kilowatt kilowatts kwh horsepower hp psi bar bars pascal",
         "pascals volt volts ampere amperes newton newtons hertz hz mhz ghz",
     )
@@ -33,13 +33,22 @@ UNIT_WORDS: frozenset[str] = frozenset(
 
 _WORD = re.compile(r"[a-z°]+(?:[-/][a-z]+)?")
 _SHAPE = re.compile(
-    r"\b(?:how many|how much|ilang|ilan|convert|number of)\b|\b(?:in|into|to|as|sa)\s+[a-z]|="
+    r"\b(?:how many|how much|ilang|ilan|convert|number of)\b|\b(?:in|into|to|as|sa)\s+[a-z]|=|"
+    r"^(?:the )?[a-z]+ in \d"
 )
+
+
+_FEET_AND_INCHES = re.compile(r"\b(\d+)\s*['’′]\s*(\d+(?:\.\d+)?)\s*(?:''|[\"”″])")
+
+
+def spelled_feet(text: str) -> str:
+    """The text with `5'10"` written as `5 feet 10 inches`."""
+    return _FEET_AND_INCHES.sub(r"\1 feet \2 inches", text)
 
 
 def looks_like_conversion(text: str) -> bool:
     """Whether two units are named in the form of a question or a conversion."""
-    flat = words_to_digits(plain(text[:300]))
+    flat = words_to_digits(plain(spelled_feet(text[:300])))
     if _SHAPE.search(flat) is None:
         return False
     found = [word for word in _WORD.findall(flat) if word in UNIT_WORDS]

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from aisys.errors import AgentError
-from aisys_agents.text.numbers import NUMBER, format_number, parse_number, words_to_digits
+from aisys_agents.text.numbers import (
+    NUMBER,
+    format_number,
+    numbers_left,
+    parse_number,
+    words_to_digits,
+)
+from aisys_agents.text.unit_words import spelled_feet
 
 if TYPE_CHECKING:
     import pint
@@ -37,6 +44,7 @@ class Conversion:
         value: the exact result.
         exact: the result in full, with thousands separators; longer results are cut and end in `…`.
         rounded: the result to six significant digits.
+        note: what was taken for granted, such as the length of a year; or "".
     """
 
     amount: Fraction
@@ -45,10 +53,14 @@ class Conversion:
     value: Fraction
     exact: str
     rounded: str
+    note: str = ""
 
     @property
     def sentence(self) -> str:
         """The conversion as one line that says whether it was rounded."""
+        return self._line() + (f", {self.note}" if self.note else "")
+
+    def _line(self) -> str:
         given = format_number(self.amount)[0]
         if self.exact == self.rounded:
             return f"{given} {self.source} = {self.exact} {self.target}"
@@ -85,7 +97,14 @@ _ALIASES = {
     "metric tons": "tonne", "metric ton": "tonne", "calories": "calorie", "gb": "gigabyte",
     "mb": "megabyte", "kb": "kilobyte", "tb": "terabyte", "lbs": "pound", "in": "inch",
     "horse power": "horsepower", "hp": "horsepower", "liters": "liter", "l": "liter",
-    "minutes": "minute",
+    "minutes": "minute", "kib": "kibibyte", "mib": "mebibyte", "gib": "gibibyte",
+    "tib": "tebibyte",
+}  # fmt: skip
+# Calendar units in months: their length in days varies, so it is taken for granted and said.
+_IN_MONTHS = {
+    "month": 1, "months": 1, "year": 12, "years": 12, "yr": 12, "yrs": 12, "buwan": 1, "taon": 12,
+    "decade": 120, "decades": 120, "dekada": 120, "century": 1200, "centuries": 1200,
+    "millennium": 12000, "millennia": 12000,
 }  # fmt: skip
 # pint knows these as something nobody means in a sentence (`a` is a year, `as` an attosecond).
 _NEVER = frozenset(
@@ -108,6 +127,13 @@ _TARGET_FIRST = re.compile(
 _SOURCE_FIRST = re.compile(
     rf"(?P<amount>-?(?:{NUMBER}))\s*(?P<source>{_UNIT}?)\s+(?:in|into|to|as|sa|tungong|=)\s+(?P<target>{_UNIT})"
 )
+_BARE_TARGET = re.compile(
+    rf"^(?:the )?(?P<target>{_UNIT}?)\s+in\s+(?P<rest>(?:a|an|{NUMBER})(?:\s*[a-z]).*)$"
+)
+_PART_BEFORE = re.compile(
+    rf"(?P<amount>{NUMBER})\s*(?P<unit>[a-z]+(?: [a-z]+)??)\s*(?:,|\band|\bat)?\s*$"
+)
+_SCALES_WITH_ZERO = frozenset({"degC", "degF", "kelvin"})
 _REST = re.compile(_QUANTITY)
 _ONE = re.compile(rf"\b(?:a|an|one|isang|bawat)\s+(?P<source>{_UNIT})")
 
@@ -176,24 +202,34 @@ def convert(amount: Fraction | float | str, source: str, target: str) -> Convers
         ValueError: the amount is not a number.
     """
     value = _amount(amount)
-    units = []
-    for name in (source, target):
-        unit = known_unit(name)
-        if unit is None:
-            raise UnitProblem(f"I do not know the unit {name!r}")
-        units.append(unit)
-    registry = _registry()
+    first, size, note = _unit_of(source, target)
+    second, other_size, other_note = _unit_of(target, source)
     import pint
 
     try:
-        result = registry.Quantity(value, units[0]).to(units[1]).magnitude
+        result = _registry().Quantity(value * size, first).to(second).magnitude / other_size
     except pint.DimensionalityError:
         raise UnitProblem(f"{source} and {target} measure different things") from None
     exact_value = Fraction(result)
     rounded = format_number(_round(exact_value))[0]
     full, complete = format_number(exact_value, 15)
     exact = full if complete else full + "…"
-    return Conversion(value, source, target, exact_value, exact, rounded)
+    return Conversion(value, source, target, exact_value, exact, rounded, note or other_note)
+
+
+def _unit_of(name: str, other: str) -> tuple[str, Fraction, str]:
+    """What pint reads for a unit, times what, and what is taken for granted about a calendar unit beside another."""
+    unit = known_unit(name)
+    if unit is None:
+        raise UnitProblem(f"I do not know the unit {name!r}")
+    months = _IN_MONTHS.get(name.strip())
+    if months is None:
+        return unit, Fraction(1), ""
+    if other.strip() in _IN_MONTHS:
+        return "day", Fraction(months), ""
+    if months % 12:
+        return "day", Fraction(months * 365, 12), "counting 365/12 days to a month"
+    return "day", Fraction(months // 12 * 365), "counting 365 days to a year"
 
 
 def _amount(amount: Fraction | float | str) -> Fraction:
@@ -228,24 +264,29 @@ def find_conversion(text: str) -> Conversion | None:
     Raises:
         UnitProblem: both units are known and measure different things.
     """
-    flat = " ".join(words_to_digits(text[:MAX_TEXT]).lower().replace("?", " ").split()).rstrip(".!")
+    flat = " ".join(
+        words_to_digits(spelled_feet(text[:MAX_TEXT])).lower().replace("?", " ").split()
+    ).rstrip(".!")
     return _target_first(flat) or _source_first(flat)
 
 
 def _target_first(flat: str) -> Conversion | None:
-    match = _TARGET_FIRST.search(flat)
+    match = _TARGET_FIRST.search(flat) or _BARE_TARGET.match(flat)
     if match is None or known_unit(match["target"]) is None:
         return None
-    target = match["target"]
-    for quantity in _REST.finditer(match["rest"]):
-        source = _longest_unit(quantity[2])
-        if source is not None:
-            return convert(quantity[1], source, target)
-    for single in _ONE.finditer(match["rest"]):
+    target, rest = match["target"], match["rest"]
+    _nothing_left(flat[: match.start("rest")])
+    found = [(m, _longest_unit(m[2])) for m in _REST.finditer(rest)]
+    parts = [(m[1], source) for m, source in found if source is not None]
+    if parts:
+        _nothing_left(rest, *(m.span(1) for m, source in found if source is not None))
+        return _added(parts, target)
+    _nothing_left(rest)
+    for single in _ONE.finditer(rest):
         source = _longest_unit(single["source"])
         if source is not None:
             return convert(1, source, target)
-    source = _longest_unit(match["rest"])
+    source = _longest_unit(rest)
     return convert(1, source, target) if source else None
 
 
@@ -254,6 +295,41 @@ def _source_first(flat: str) -> Conversion | None:
     if match is None:
         return None
     target = _longest_unit(match["target"])
-    if target is None or known_unit(match["source"]) is None:
+    if target is None:
         return None
-    return convert(match["amount"], match["source"], target)
+    used, parts = [match.span("amount")], [(match["amount"], match["source"])]
+    begin = match.start("amount")
+    if match["source"] and known_unit(match["source"]) is None:
+        # `5 feet 10 inches` may have been taken as one long unit.
+        return None
+    while (before := _PART_BEFORE.search(flat[:begin])) is not None:
+        if known_unit(before["unit"]) is None:
+            break
+        parts.insert(0, (before["amount"], before["unit"]))
+        used.append(before.span("amount"))
+        begin = before.start()
+    _nothing_left(flat, *used)
+    return _added(parts, target)
+
+
+def _nothing_left(text: str, *used: tuple[int, int]) -> None:
+    """Refuse to convert a part of what was asked.
+
+    Raises:
+        UnitProblem: the text has another number.
+    """
+    if numbers_left(text, *used):
+        raise UnitProblem("I can convert one quantity at a time, and there are more numbers")
+
+
+def _added(parts: list[tuple[str, str]], target: str) -> Conversion:
+    """The conversion of a quantity in several units, such as `5 feet 10 inches`."""
+    if len(parts) == 1:
+        return convert(parts[0][0], parts[0][1], target)
+    small = parts[-1][1]
+    if known_unit(target) in _SCALES_WITH_ZERO:
+        raise UnitProblem("temperatures cannot be added up")
+    total = sum((convert(amount, unit, small).value for amount, unit in parts), Fraction(0))
+    done = convert(total, small, target)
+    said = " ".join(f"{amount} {unit}" for amount, unit in parts)
+    return replace(done, source=f"{small} ({said})")
