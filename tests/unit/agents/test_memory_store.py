@@ -211,6 +211,20 @@ def test_archived_turns_get_a_digest_and_are_kept(db: sqlite3.Connection) -> Non
     assert age(db, AgeRules(), 2 * DAY).merged == 0
 
 
+def test_a_digest_belongs_to_one_user(db: sqlite3.Connection) -> None:
+    """Archived memories of several users are not merged into one digest, and each digest names its user."""
+    for user in ("ana", "ben"):
+        contents = [f"The garden of {user} needs water on day {n}." for n in range(8)]
+        keep(db, *contents, now=0.0, importance=0.15, parent_id="talk", meta={"user_id": user})
+    age(db, AgeRules(), DAY)
+    age(db, AgeRules(), 2 * DAY)
+    hits, _ = search(db, Query("garden"), 2_000.0, "pc2")
+    digests = {hit["meta"]["user_id"]: hit["content"] for hit in hits if hit["kind"] == "summary"}
+
+    assert set(digests) == {"ana", "ben"}
+    assert "ben" not in digests["ana"]
+
+
 @settings(
     max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

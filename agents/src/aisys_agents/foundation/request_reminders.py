@@ -154,7 +154,10 @@ class Reminders:
         asked = await self._flow.guard(
             "IntentionValidatorAgent",
             self._flow.peers.validator.confirm_action(
-                "delete all reminders", f"({_listed(items)})", user_id=turn.request.user_id
+                "delete all reminders",
+                f"({_listed(items)})",
+                user_id=turn.request.user_id,
+                language=turn.language,
             ),
         )
         if not asked["needs_confirmation"] or asked["confirm_id"] is None:

@@ -137,7 +137,10 @@ class Services:
         asked = await self._flow.guard(
             "IntentionValidatorAgent",
             self._flow.peers.validator.confirm_action(
-                "forget", f'"{facts[0]["content"]}"', user_id=turn.request.user_id
+                "forget",
+                f'"{facts[0]["content"]}"',
+                user_id=turn.request.user_id,
+                language=turn.language,
             ),
         )
         if not asked["needs_confirmation"] or asked["confirm_id"] is None:

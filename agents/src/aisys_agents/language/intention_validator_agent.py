@@ -184,9 +184,13 @@ class IntentionValidatorAgent(Agent):
 
     @method(timeout_s=5)
     async def confirm_action(
-        self, action: str, target: str | None = None, user_id: str | None = None
+        self,
+        action: str,
+        target: str | None = None,
+        user_id: str | None = None,
+        language: str | None = None,
     ) -> ActionConfirmation:
-        """Grade the risk of an action and word the are-you-sure."""
+        """Grade the risk of an action and word the are-you-sure, in a language or that of the action."""
         risk = grade_risk(action, target)
         order = ("none", "low", "medium", "high")
         if order.index(risk) < order.index(self.config.ask_from):
@@ -201,7 +205,7 @@ class IntentionValidatorAgent(Agent):
         lapses_at = self.clock.monotonic() + self.config.confirm_s
         self._pending[confirm_id] = _Pending(action, user_id, lapses_at)
         what = f"{action} {target}" if target else action
-        prompt = phrase(f"confirm_{risk}", guess_language(action), action=what)
+        prompt = phrase(f"confirm_{risk}", language or guess_language(action), action=what)
         return ActionConfirmation(
             needs_confirmation=True, risk=risk, prompt=prompt, confirm_id=confirm_id
         )

@@ -274,7 +274,8 @@ def _personal(flat: str) -> tuple[str, float] | None:
 _ASKING = re.compile(
     _POLITE
     + r"(?:who|what|when|where|which|whose|why|how|explain|define|describe|tell me (?:about|why|how|what)|"
-    r"is|are|am|does|did|was|were|(?:do|have|has|had|can|could|will|would) (?:i|we|you|they|he|she|it|my|our)|sino|ano|anong|kailan|saan|nasaan|alin|bakit|paano|ilan|magkano|ipaliwanag)\b"
+    r"is|are|am|does|did|was|were|(?:do|have|has|had|can|could|will|would) (?:i|we|you|they|he|she|it|my|our)|"
+    r"sino|ano|anong|kailan|saan|nasaan|alin|bakit|paano|ilan|magkano|ipaliwanag)\b"
 )
 
 

@@ -104,6 +104,9 @@ def _merge(db: sqlite3.Connection, rules: AgeRules, now: float) -> int:
             " ORDER BY created_at LIMIT ?",
             (group["parent_id"], group["kind"], _MERGED_AT_MOST),
         ).fetchall()
+        # A digest belongs to whoever its memories belong to; those of others have one of their own.
+        user_id, source = _whose(rows[0])
+        rows = [row for row in rows if _whose(row) == (user_id, source)]
         sentences = [text for row in rows for text in split_sentences(row["content"])]
         chosen = digest(sentences[:_MERGED_AT_MOST], max_sentences=5, max_tokens=300)
         summary_id = new_id("mem")
@@ -115,10 +118,22 @@ def _merge(db: sqlite3.Connection, rules: AgeRules, now: float) -> int:
             importance=rules.keep_importance,
             tags=list(dict.fromkeys(tag for row in rows for tag in json.loads(row["tags"])))[:20],
             parent_id=group["parent_id"],
-            meta={"of_kind": group["kind"], "merged": len(rows), "backend": "rules"},
+            meta={
+                "of_kind": group["kind"],
+                "merged": len(rows),
+                "backend": "rules",
+                **({"user_id": user_id} if user_id is not None else {}),
+                **({"source": source} if source is not None else {}),
+            },
         )
         add(db, [summary], now)
         for row in rows:
             link(db, summary_id, row["memory_id"], "summarises", 1.0, now)
         merged += len(rows)
     return merged
+
+
+def _whose(row: sqlite3.Row) -> tuple[str | None, str | None]:
+    """The user and the source of a memory."""
+    meta = json.loads(row["meta"])
+    return meta.get("user_id"), meta.get("source")
