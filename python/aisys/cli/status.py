@@ -11,6 +11,7 @@ from aisys.errors import Refused, Unreachable
 from aisys.runtime.options import Options
 from aisys.runtime.places import Places, failure_note, machine_agent_name
 
+_NUMBERS = ("pid", "parent", "restarts", "memory")
 _COLOURS = {
     "ready": "green",
     "starting": "yellow",
@@ -126,9 +127,8 @@ def _print(document: dict[str, Any]) -> None:
             for column in ("process", "pid", "parent", "state", "restarts", "memory", "agents"):
                 table.add_column(
                     column,
-                    justify="right"
-                    if column in ("pid", "parent", "restarts", "memory")
-                    else "left",
+                    justify="right" if column in _NUMBERS else "left",
+                    overflow="fold",  # a name that is cut short cannot be copied
                 )
             for process in machine["processes"]:
                 memory = process["memory_bytes"]
