@@ -97,6 +97,7 @@ class MachineProcess:
             restart_limits=RestartLimits(
                 restart.max_restarts, restart.window_s, restart.backoff_s, restart.backoff_max_s
             ),
+            rules={plan.id: plan.restart for plan in fleet.machine_hosts(machine)},
             on_death=self._host_died,
             on_failed=self._host_failed,
         )
@@ -149,7 +150,7 @@ class MachineProcess:
             return
         await starting
         self._ready_ms = round((time.monotonic() - self._began) * 1000)
-        self._write_record()
+        await self._write_record()
         self._tell({"op": "ready", "summary": self._summary()})
         self._log.info("ready", ms=self._ready_ms)
 
@@ -263,7 +264,7 @@ class MachineProcess:
             await asyncio.sleep(HOUSEKEEPING_S)
             present = self._processes()
             if present != recorded:
-                self._write_record()
+                await self._write_record()
                 recorded = present
             rounds += 1
             if rounds % 60 == 0:
@@ -284,8 +285,9 @@ class MachineProcess:
         )
         return found
 
-    def _write_record(self) -> None:
-        self._record.write(self._processes())
+    async def _write_record(self) -> None:
+        # It syncs the file to the disk, which must not hold the event loop up.
+        await asyncio.to_thread(self._record.write, self._processes())
 
     def _describe(self) -> dict[str, Any]:
         """The status of the machine: processes with pid and parent, agents with state and health."""

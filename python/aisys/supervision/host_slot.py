@@ -5,12 +5,15 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from aisys.supervision.channel import Channel
 from aisys.supervision.policy import RestartPolicy
 
 LOG_TAIL_LINES = 100
+
+RestartRule = Literal["permanent", "transient", "temporary"]
+"""OTP's words: started again always, only after a failure, or never."""
 
 
 class HostState(enum.StrEnum):
@@ -33,6 +36,7 @@ class HostSlot:
         host: its id, `machine/name`.
         agents: the names of its agents.
         policy: when it comes back after a death.
+        restart: whether it comes back at all.
         log_path: where its output goes.
         state: where it is in its life.
         pid: its process, while there is one.
@@ -50,6 +54,7 @@ class HostSlot:
     agents: tuple[str, ...]
     policy: RestartPolicy
     log_path: Path
+    restart: RestartRule = "permanent"
     state: HostState = HostState.WAITING
     pid: int | None = None
     pid_started: int | None = None
@@ -60,7 +65,6 @@ class HostSlot:
     report: dict[str, Any] = field(default_factory=dict)
     restarts: int = 0
     problem: str = ""
-    problem_is_permanent: bool = False
     abort_sent_at: float | None = None
     channel: Channel | None = None
 

@@ -68,11 +68,6 @@ class RestartPolicy:
         self._consecutive += 1
         return delay
 
-    @property
-    def recent_restarts(self) -> int:
-        """Restarts within the window."""
-        return len(self._restarts)
-
     def _cap(self) -> float:
         limits = self._limits
         return min(limits.backoff_max_s, limits.backoff_s * 2.0 ** min(self._consecutive, 30))

@@ -1,8 +1,8 @@
 """Keeps the hosts of one machine running: start in order, restart within limits, stop without a trace.
 
-The semantics are those of Erlang/OTP `one_for_one` with permanent children. A host counts as started when it says it is
-ready; it counts as dead when its process ended, or when its event loop has been silent for too long. A host that dies
-more often than its limits allow has failed, and with it the supervisor, because every built agent is needed.
+The semantics are those of Erlang/OTP `one_for_one`; a host is permanent unless a rule says otherwise. It counts as
+started when it says it is ready; it counts as dead when its process ended, or when its event loop has been silent for
+too long. A host that dies more often than its limits allow has failed, and is not started again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from aisys.clock import SYSTEM_CLOCK, Clock
 from aisys.errors import AisysError
 from aisys.supervision import os_process
 from aisys.supervision.channel import Channel
-from aisys.supervision.host_slot import HostSlot, HostState
+from aisys.supervision.host_slot import HostSlot, HostState, RestartRule
 from aisys.supervision.launcher import Launcher, LaunchError
 from aisys.supervision.policy import RestartLimits, RestartPolicy
 
@@ -28,6 +28,10 @@ CONFIGURATION_EXIT_CODE = 2
 
 SILENT_AFTER_S = 3.0
 """Signs of life come once a second."""
+
+
+_UP = (HostState.READY, HostState.STOPPED)
+"""What a host is when nothing is amiss: a transient one that did its work has stopped by itself."""
 
 
 class StartFailed(AisysError):
@@ -90,6 +94,7 @@ class Supervisor:
         log_dir: where the hosts' output goes, a file each.
         limits: the times to keep.
         restart_limits: restart intensity and back-off.
+        rules: which hosts are not started again always, by host id.
         on_death: told of every unexpected end.
         on_failed: told with (host, problem) when a host has failed for good; the host is "" when all have.
     """
@@ -102,6 +107,7 @@ class Supervisor:
         log_dir: Path,
         limits: SupervisorLimits | None = None,
         restart_limits: RestartLimits | None = None,
+        rules: Mapping[str, RestartRule] | None = None,
         clock: Clock = SYSTEM_CLOCK,
         on_death: Callable[[Death], None] = lambda _death: None,
         on_failed: Callable[[str, str], None] = lambda _host, _problem: None,
@@ -119,6 +125,7 @@ class Supervisor:
                     agents=tuple(agents),
                     policy=RestartPolicy(restart_limits or RestartLimits(), clock=clock),
                     log_path=log_dir / f"{host.partition('/')[2] or host}.log",
+                    restart=(rules or {}).get(host, "permanent"),
                 )
                 for host, agents in wave.items()
             ]
@@ -145,7 +152,7 @@ class Supervisor:
         self._watch = asyncio.create_task(self._watch_hosts())
         for wave in self._waves:
             await asyncio.gather(*(self._launch(slot) for slot in wave))
-            while not all(slot.state is HostState.READY for slot in wave):
+            while not all(slot.state in _UP for slot in wave):
                 failed = [slot for slot in self.slots.values() if slot.state is HostState.FAILED]
                 if failed:
                     raise StartFailed("; ".join(f"{slot.host}: {slot.problem}" for slot in failed))
@@ -190,7 +197,7 @@ class Supervisor:
     @property
     def ready(self) -> bool:
         """Whether every host is ready."""
-        return all(slot.state is HostState.READY for slot in self.slots.values())
+        return all(slot.state in _UP for slot in self.slots.values())
 
     async def _launch(self, slot: HostSlot) -> None:
         slot.state = HostState.STARTING
@@ -244,8 +251,14 @@ class Supervisor:
             slot.state = HostState.STOPPED
             self._changed.set()
             return
+        if slot.restart != "permanent" and exit_code == 0:
+            # It did what it was there for.
+            slot.state = HostState.STOPPED
+            self._changed.set()
+            return
         misconfigured = exit_code == CONFIGURATION_EXIT_CODE
-        delay_s = None if misconfigured or self._stopping else slot.policy.next_delay_s()
+        final = misconfigured or self._stopping or slot.restart == "temporary"
+        delay_s = None if final else slot.policy.next_delay_s()
         death = Death(
             host=host,
             pid=pid,

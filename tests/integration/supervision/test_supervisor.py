@@ -176,3 +176,28 @@ async def test_a_thread_before_the_fork_is_refused(tmp_path: Path) -> None:
 
     assert deaths == []
     assert supervisor.slots["m/one"].pid is None
+
+
+async def test_a_transient_host_that_is_done_stays_stopped(tmp_path: Path) -> None:
+    """Exit code 0 of a transient host is no death; it is not started again and nothing is amiss."""
+    async with supervised(tmp_path, "done", "one", rules={"m/done": "transient"}) as (
+        supervisor,
+        deaths,
+    ):
+        await supervisor.start()
+
+        assert supervisor.slots["m/done"].state is HostState.STOPPED
+        assert supervisor.ready
+    assert deaths == []
+
+
+async def test_a_temporary_host_is_never_started_again(tmp_path: Path) -> None:
+    """A temporary host that crashes has failed at its first death."""
+    async with supervised(tmp_path, "crash", rules={"m/crash": "temporary"}) as (
+        supervisor,
+        deaths,
+    ):
+        with pytest.raises(StartFailed, match="exit code 3"):
+            await supervisor.start()
+
+    assert len(deaths) == 1

@@ -6,6 +6,7 @@ import gc
 import sys
 import weakref
 
+import numpy as np
 import pytest
 
 from aisys.errors import FrameError
@@ -102,8 +103,7 @@ def test_a_mutable_chunk_may_be_reused() -> None:
 
 def test_any_contiguous_buffer_is_a_body() -> None:
     """Bodies and attachments may be any contiguous buffer of any item type."""
-    numpy = pytest.importorskip("numpy")
-    array = numpy.arange(6, dtype="float32").reshape(2, 3)
+    array = np.arange(6, dtype="float32").reshape(2, 3)
     encoder = FrameEncoder()
     encoder.add(
         Kind.REPLY, 1, None, bytearray(b"x"), attachments=[array, memoryview(b"yz"), array[:0]]
