@@ -26,7 +26,7 @@ DISTURBED = 0.2
 FILE_S = 45.0
 # In this order: messaging before the files that import numpy, since a process with numpy in it looks
 # for arrays in every argument.
-NAMES = ("messaging", "queue", "json", "frames", "metrics", "fleet")
+NAMES = ("messaging", "queue", "loads", "dumps", "pointers", "frames", "metrics", "fleet")
 
 
 def main() -> int:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import orjson
 
 Document = dict[str, Any]
+Make = Callable[[int], Any]
 
 VARIANTS = 4
 
@@ -103,6 +105,19 @@ def chat(seed: int, phrase: Callable[[random.Random], str], size_bytes: int = 20
         )
     document["last"] = {"agent": "Responder", "tokens": pick.randrange(4000)}
     return document
+
+
+def chats() -> dict[str, Make]:
+    """Conversations of 20 kB by what they are written in."""
+    return {
+        name: partial(chat, phrase=phrase)
+        for name, phrase in (("ASCII", ascii_phrase), ("mixed", mixed_phrase), ("CJK", cjk_phrase))
+    }
+
+
+def variants(make: Make) -> list[Any]:
+    """A few documents of one kind."""
+    return [make(seed) for seed in range(VARIANTS)]
 
 
 def ascii_phrase(pick: random.Random) -> str:

@@ -47,6 +47,8 @@ class Side:
         role: ours, a peer, or a floor: what nothing of this kind can be faster than.
         step: operations come in multiples of this.
         most: do not do more operations than this in one go.
+        must: of a peer: the ratio below which we would not say that we are ahead; None promises nothing.
+        goal: of a peer: the ratio we aim at.
     """
 
     name: str
@@ -54,6 +56,8 @@ class Side:
     role: Role = "peer"
     step: int = 1
     most: int = MAX_OPERATIONS
+    must: float | None = None
+    goal: float | None = None
 
 
 @dataclass(frozen=True)

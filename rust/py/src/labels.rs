@@ -51,6 +51,12 @@ impl<P: Face> Node<P> {
         }
     }
 
+    /// What counts, if this object does.
+    #[inline(always)]
+    pub fn metric_if_any(&self) -> Option<&P::Metric> {
+        self.child.as_ref().map(|child| &child.metric)
+    }
+
     #[cold]
     fn needs_labels(&self) -> PyErr {
         let (name, labels) = (self.family.name(), self.family.labels().join(", "));

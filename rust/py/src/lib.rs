@@ -9,7 +9,9 @@ mod info;
 mod json;
 mod labels;
 mod metrics;
+mod object;
 mod queue;
+mod raw;
 
 use pyo3::prelude::*;
 

@@ -4,11 +4,14 @@ use std::collections::HashMap;
 
 use aisys_core::metrics as core;
 use pyo3::exceptions::PyValueError;
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
 use crate::cell::GilCell;
 use crate::labels::{Face, Node, value_error};
+use crate::object::Object;
+use crate::raw::{self, Call, Method};
 
 /// Seconds, from a call within a process to a model's answer.
 const DEFAULT_BUCKETS: [f64; 17] = [
@@ -29,24 +32,47 @@ impl Face for Counter {
     }
 }
 
-#[pymethods]
 impl Counter {
-    /// Add n, which is finite and not negative.
-    #[pyo3(signature = (n=1.0))]
-    fn inc(&self, n: f64) -> PyResult<()> {
-        let counter = self.0.metric()?;
-        #[allow(clippy::float_cmp)] // exactly the default
-        if n == 1.0 {
-            counter.step();
-            return Ok(());
-        }
-        if counter.add(n) {
+    fn add(&self, n: f64) -> PyResult<()> {
+        if self.0.metric()?.add(n) {
             Ok(())
         } else {
             Err(PyValueError::new_err(format!("a counter cannot go up by {n}")))
         }
     }
 
+    /// # Safety
+    /// A method of this class (see `raw`).
+    unsafe extern "C" fn inc(
+        slf: *mut ffi::PyObject,
+        arguments: *const *mut ffi::PyObject,
+        count: ffi::Py_ssize_t,
+        names: *mut ffi::PyObject,
+    ) -> *mut ffi::PyObject {
+        // SAFETY: the interpreter calls it as a method of this class, with `count` arguments and those named.
+        unsafe {
+            let counter: &Self = raw::receiver(slf);
+            raw::quickly(
+                |_py| {
+                    if count > 0 || !names.is_null() {
+                        return None;
+                    }
+                    counter.0.metric_if_any()?.step();
+                    Some(Object::borrowed(ffi::Py_None()))
+                },
+                |py| {
+                    let given = raw::arguments(py, "inc", ["n"], arguments, count, names)?;
+                    let n = given[0].map_or(Ok(1.0), pyo3::Borrowed::extract)?;
+                    counter.add(n)?;
+                    Ok(py.None())
+                },
+            )
+        }
+    }
+}
+
+#[pymethods]
+impl Counter {
     /// What it has reached.
     #[getter]
     fn value(&self) -> PyResult<f64> {
@@ -297,6 +323,14 @@ fn merge<'py>(py: Python<'py>, expositions: &Bound<'py, PyAny>) -> PyResult<Boun
 
 pub fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Counter>()?;
+    raw::add_methods::<Counter>(
+        module.py(),
+        [Method {
+            name: c"inc",
+            doc: c"inc($self, /, n=1.0)\n--\n\nAdd n, which is finite and not negative.",
+            call: Call::Keywords(Counter::inc),
+        }],
+    )?;
     module.add_class::<Gauge>()?;
     module.add_class::<Histogram>()?;
     module.add_class::<Registry>()?;

@@ -3,9 +3,9 @@
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use super::object::Object;
 use super::out::Out;
 use super::write::{Failure, Order, Writer, Written, refused};
+use crate::object::Object;
 
 /// Integers up to this are exact in a double.
 const MAX_EXACT: u64 = (1 << 53) - 1;

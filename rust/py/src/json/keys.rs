@@ -4,8 +4,8 @@ use std::cell::UnsafeCell;
 
 use pyo3::ffi;
 
-use super::object::Object;
 use super::utf8::ascii_str;
+use crate::object::Object;
 
 const SLOTS: usize = 2048;
 /// Longer keys are rare, and copying them costs as much as looking them up.

@@ -18,7 +18,6 @@ mod input;
 mod keys;
 mod numbers;
 mod numpy;
-mod object;
 mod out;
 mod parse;
 mod plain;
@@ -35,8 +34,11 @@ mod write;
 
 use std::convert::Infallible;
 
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
+
+use crate::raw::{self, Call, Method};
 
 use input::Input;
 use write::Order;
@@ -84,10 +86,17 @@ fn json_setup(
 }
 
 /// The value of a JSON text: see `aisys.json.loads`.
-#[pyfunction]
-#[pyo3(signature = (data, /))]
-fn json_loads<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    parse::loads(data)
+///
+/// # Safety
+/// A `METH_O` function (see `raw`).
+unsafe extern "C" fn json_loads(_module: *mut ffi::PyObject, data: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter calls it, with a live argument.
+    unsafe {
+        raw::quickly(
+            |py| parse::loads_quickly(py, data),
+            |py| parse::loads(&Bound::from_borrowed_ptr(py, data)).map(Bound::unbind),
+        )
+    }
 }
 
 /// The value as JSON text in UTF-8: see `aisys.json.dumps`.
@@ -157,7 +166,14 @@ fn json_loads_array<'py>(buffer: &Bound<'py, PyAny>, pointer: &str, dtype: &str)
 
 pub fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(json_setup, module)?)?;
-    module.add_function(wrap_pyfunction!(json_loads, module)?)?;
+    raw::add_functions(
+        module,
+        [Method {
+            name: c"json_loads",
+            doc: c"json_loads(data, /)\n--\n\nThe value of a JSON text: see `aisys.json.loads`.",
+            call: Call::One(json_loads),
+        }],
+    )?;
     module.add_function(wrap_pyfunction!(json_dumps, module)?)?;
     module.add_function(wrap_pyfunction!(json_dumps_str, module)?)?;
     module.add_function(wrap_pyfunction!(json_canonical, module)?)?;

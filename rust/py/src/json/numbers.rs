@@ -5,8 +5,8 @@ use pyo3::ffi;
 use super::cursor::Cursor;
 use super::errors::Stop;
 use super::float::{eight_digits, nearest};
-use super::object::Object;
 use super::parse::raised_fault;
+use crate::object::Object;
 
 /// As `json` and `int`: conversion takes quadratic time, and nobody writes longer ones.
 const MAX_INT_DIGITS: usize = 4300;

@@ -8,9 +8,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
 use super::numpy;
-use super::object::Object;
 use super::parse;
 use super::write::{Failure, Order, Writer, Written, python_failure, refused};
+use crate::object::Object;
 
 /// Times that a conversion may be applied to its own result for one value.
 const MAX_CONVERSIONS: usize = 254;

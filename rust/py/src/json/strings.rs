@@ -3,10 +3,10 @@
 use super::cursor::Cursor;
 use super::errors::{Fault, Stop};
 use super::keys::ascii_key;
-use super::object::Object;
 use super::parse::raised_fault;
 use super::scan::string_run;
 use super::utf8::{Unmade, ascii_str, utf8_str};
+use crate::object::Object;
 
 const UNTERMINATED: &str = "a string that does not end";
 

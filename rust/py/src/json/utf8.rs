@@ -2,8 +2,8 @@
 
 use pyo3::ffi;
 
-use super::object::Object;
 use super::scan::{LANES, masks};
+use crate::object::Object;
 
 /// Why a str could not be made.
 pub enum Unmade {

@@ -6,13 +6,13 @@ use pyo3::types::PyBytes;
 
 use super::canonical;
 use super::errors::{encode_error, raised};
-use super::object::Object;
 use super::out::Out;
 use super::parse::MAX_DEPTH;
 use super::plain;
 use super::pool::Pool;
 use super::setup::{self, Setup};
 use super::utf8::{ascii_str, utf8_str};
+use crate::object::Object;
 
 thread_local! {
     static BUFFERS: Pool<Out> = const { Pool::new() };
