@@ -20,8 +20,7 @@ from benches.live_fleet import end_on_terminate
 from benches.ratio import FULL, QUICK, Result, Settings, measure
 from benches.report import Report, say
 
-# A row that waits for other processes and is noisier than this is measured once more, while there
-# is time left for its file.
+# A row that is noisier than this is measured once more, while there is time left for its file.
 DISTURBED = 0.2
 FILE_S = 45.0
 # In this order: messaging before the files that import numpy, since a process with numpy in it looks
@@ -32,11 +31,9 @@ NAMES = ("messaging", "queue", "loads", "dumps", "pointers", "frames", "metrics"
 def main() -> int:
     """Run what the command line names; every benchmark unless it names some."""
     options = _parse()
-    profile = build_info().profile
-    if profile != "release":
-        say(
-            f"benches: the extension is a {profile} build, its figures would mislead: run `make setup`"
-        )
+    unfit = reporting.unfit_build(build_info().profile)
+    if unfit is not None:
+        say(f"benches: {unfit}")
         return 2
     end_on_terminate()
     settings = QUICK if options.quick else FULL
@@ -57,7 +54,7 @@ def main() -> int:
     print(reporting.table(report, markdown=options.markdown))
     if options.json is not None:
         options.json.write_bytes(orjson.dumps(report.to_dict(), option=orjson.OPT_INDENT_2))
-    return 1 if report.problems else 0
+    return 1 if report.problems or (options.gate and report.below()) else 0
 
 
 def _parse() -> argparse.Namespace:
@@ -65,6 +62,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="name", help=f"one of {', '.join(NAMES)}")
     parser.add_argument("--quick", action="store_true", help="fewer, shorter rounds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the raw figures there")
+    parser.add_argument(
+        "--gate", action="store_true", help="end with 1 if a ratio is below what it must be"
+    )
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     options = parser.parse_args()
     options.names = [name.removeprefix("bench_").removesuffix(".py") for name in options.names]
@@ -98,7 +98,7 @@ def _measure(module: ModuleType, name: str, settings: Settings, report: Report) 
         try:
             result = measure(group, settings)
             if _disturbed(result) and time.monotonic() < limit:
-                say(f"{group.name}: disturbed (noise ±{max(result.noise.values()):.0%}), once more")
+                say(f"{group.name}: disturbed (noise ±{_loudest(result):.0%}), once more")
                 result = min(result, measure(group, settings), key=_loudest)
             results.append(result)
         except (OSError, RuntimeError, AttributeError, NotImplementedError) as error:
@@ -112,8 +112,8 @@ def _measure(module: ModuleType, name: str, settings: Settings, report: Report) 
 
 
 def _disturbed(result: Result) -> bool:
-    """Whether other programs ran in between: only what waits for other processes shows it much."""
-    return result.group.waits and _loudest(result) > DISTURBED
+    """Whether other programs ran in between so much that the figures mean little."""
+    return _loudest(result) > DISTURBED
 
 
 def _loudest(result: Result) -> float:

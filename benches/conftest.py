@@ -25,9 +25,8 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Mod
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Figures of a debug build mislead: none are given."""
     from aisys.build import build_info
+    from benches.report import unfit_build
 
-    profile = build_info().profile
-    if profile != "release" and not session.config.getoption("benchmark_skip"):
-        raise pytest.UsageError(
-            f"the extension is a {profile} build: `make setup` makes a release build"
-        )
+    unfit = unfit_build(build_info().profile)
+    if unfit is not None and not session.config.getoption("benchmark_skip"):
+        raise pytest.UsageError(unfit)

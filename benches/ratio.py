@@ -98,13 +98,28 @@ QUICK = Settings(rounds=3, block_s=0.003, quick=True)
 
 @dataclass(frozen=True)
 class Comparison:
-    """Ours against one peer: the peer's time divided by ours, so that more is better."""
+    """Ours against one peer: the peer's time divided by ours, so that more is better.
+
+    Attributes:
+        must, goal: what the ratio is measured by (see `Side`).
+    """
 
     ours: str
     peer: str
     ratio: float
     low: float
     high: float
+    must: float | None = None
+    goal: float | None = None
+
+    @property
+    def verdict(self) -> Literal["", "goal", "must", "below"]:
+        """What the ratio reaches; empty where nothing was promised."""
+        if self.goal is not None and self.ratio >= self.goal:
+            return "goal"
+        if self.must is None:
+            return ""
+        return "must" if self.ratio >= self.must else "below"
 
 
 @dataclass
@@ -131,6 +146,10 @@ class Result:
         """The sides that are ours, peers or floors."""
         return [side for side in self.group.sides if side.role == role]
 
+    def below(self) -> list[Comparison]:
+        """The comparisons that miss what they must reach."""
+        return [each for each in self.comparisons if each.verdict == "below"]
+
     def to_dict(self) -> dict[str, Any]:
         """The raw figures."""
         return {
@@ -139,7 +158,10 @@ class Result:
             "seconds_per_operation": self.seconds,
             "operations_per_measurement": self.operations,
             "noise": self.noise,
-            "ratios": [vars(comparison) for comparison in self.comparisons],
+            "ratios": [
+                {**vars(comparison), "verdict": comparison.verdict}
+                for comparison in self.comparisons
+            ],
             "notes": list(self.group.notes),
         }
 
@@ -214,7 +236,15 @@ def _compare(result: Result, rounds: int) -> None:
                 for theirs, (first, second) in zip(result.seconds[peer.name], pairs, strict=True)
             )
             result.comparisons.append(
-                Comparison(ours.name, peer.name, statistics.median(ratios), ratios[0], ratios[-1])
+                Comparison(
+                    ours.name,
+                    peer.name,
+                    statistics.median(ratios),
+                    ratios[0],
+                    ratios[-1],
+                    peer.must,
+                    peer.goal,
+                )
             )
 
 

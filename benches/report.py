@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from aisys.build import build_info
-from benches.ratio import Result
+from benches.ratio import Comparison, Result
 
 PEERS = (
     "orjson",
     "msgpack",
+    "msgspec",
+    "protobuf",
     "prometheus-client",
     "pyzmq",
     "nats-py",
@@ -25,7 +27,20 @@ PEERS = (
     "uvloop",
     "numpy",
 )
-HEAD = ("row", "ours", "figure", "peer", "figure", "ratio", "low..high", "noise", "floor")
+HEAD = (
+    "row",
+    "ours",
+    "figure",
+    "peer",
+    "figure",
+    "ratio",
+    "low..high",
+    "must",
+    "goal",
+    "reached",
+    "noise",
+    "floor",
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +74,15 @@ class Report:
     facts: list[Fact] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
+    def below(self) -> list[Comparison]:
+        """The comparisons that miss what they must reach."""
+        return [
+            each
+            for results in self.results.values()
+            for result in results
+            for each in result.below()
+        ]
+
     def to_dict(self) -> dict[str, Any]:
         """The raw figures."""
         return {
@@ -71,6 +95,13 @@ class Report:
             "facts": [vars(fact) for fact in self.facts],
             "problems": self.problems,
         }
+
+
+def unfit_build(profile: str) -> str | None:
+    """Why an extension built with this cargo profile gives no figures; None if it does."""
+    if profile == "release":
+        return None
+    return f"the extension is a {profile} build, its figures would mislead: run `make setup`"
 
 
 def describe_machine() -> dict[str, Any]:
@@ -125,9 +156,30 @@ def table(report: Report, *, markdown: bool = False) -> str:
         parts.append(
             _layout([("figure", "value", "aim", "note"), *_facts(report.facts)], markdown=markdown)
         )
+    parts.append(_promises(report))
     parts.extend(f"note: {note}" for note in dict.fromkeys(notes))
     parts.extend(f"not measured: {problem}" for problem in report.problems)
-    return "\n\n".join(parts)
+    return "\n\n".join(part for part in parts if part)
+
+
+def _promises(report: Report) -> str:
+    """How many of the promised ratios were reached, and which were not."""
+    promised = [
+        (result.group.name, each)
+        for results in report.results.values()
+        for result in results
+        for each in result.comparisons
+        if each.must is not None
+    ]
+    if not promised:
+        return ""
+    below = [f"{name} ({each.peer})" for name, each in promised if each.verdict == "below"]
+    goals = sum(each.verdict == "goal" for _, each in promised)
+    said = (
+        f"{len(promised)} promised ratios: {goals} reach their goal, "
+        f"{len(promised) - goals - len(below)} what they must, {len(below)} stay below"
+    )
+    return f"{said}: {', '.join(below)}" if below else said
 
 
 def _lines(result: Result) -> Iterable[tuple[str, ...]]:
@@ -141,7 +193,7 @@ def _lines(result: Result) -> Iterable[tuple[str, ...]]:
         noise = f"±{result.noise[ours.name]:.0%}"
         against = [each for each in result.comparisons if each.ours == ours.name]
         if not against:
-            yield (name, ours.name, own, "-", "", "", "", noise, floors)
+            yield (name, ours.name, own, "-", *[""] * 6, noise, floors)
         for comparison in against:
             yield (
                 name,
@@ -151,6 +203,9 @@ def _lines(result: Result) -> Iterable[tuple[str, ...]]:
                 _figure(result, comparison.peer),
                 _ratio(comparison.ratio),
                 f"{_ratio(comparison.low)}..{_ratio(comparison.high)}",
+                _aim(comparison.must),
+                _aim(comparison.goal),
+                comparison.verdict.replace("below", "BELOW MUST"),
                 noise,
                 floors,
             )
@@ -173,6 +228,10 @@ def _figure(result: Result, side: str) -> str:
 
 def _ratio(ratio: float) -> str:
     return f"{ratio:.0f}x" if ratio >= 20 else f"{ratio:.1f}x" if ratio >= 3 else f"{ratio:.2f}x"
+
+
+def _aim(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:g}x"
 
 
 def _rate(per_s: float) -> str:
@@ -212,4 +271,5 @@ __all__ = [
     "machine_lines",
     "say",
     "table",
+    "unfit_build",
 ]
