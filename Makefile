@@ -70,8 +70,8 @@ fmt: setup ## format everything
 	@$(BIN)/ruff format --quiet .
 	@cargo fmt --all
 
-bench: setup ## every benchmark, with the peers beside us
-	@$(BIN)/python -m benches $(ARGS)
+bench: setup ## every benchmark beside its peers; the raw figures go to .benchmarks/figures.json
+	@$(BIN)/python -m benches --json .benchmarks/figures.json $(ARGS)
 
 wheel: setup ## both wheels into dist/
 	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist . ./agents

@@ -53,6 +53,7 @@ def main() -> int:
     print(f"$ {report.command}\n")
     print(reporting.table(report, markdown=options.markdown))
     if options.json is not None:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_bytes(orjson.dumps(report.to_dict(), option=orjson.OPT_INDENT_2))
     return 1 if report.problems or (options.gate and report.below()) else 0
 
