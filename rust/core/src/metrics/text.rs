@@ -1,12 +1,24 @@
-//! Pieces of the text format.
+//! Pieces of the text formats.
 
 use std::io::Write;
 
-/// The starts of a child's lines. `prefix` is `name{a="x"} `, or `name ` without labels; `extra` is `b="y"` or empty.
+/// How an exposition is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Prometheus text format 0.0.4.
+    Text,
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+}
+
+/// The starts of a child's lines. `prefix` is `name{a="x"} `, or `name ` without labels; `extra` is `b="y"` or empty;
+/// `buckets` are from `bucket_label`.
 pub struct Line<'a> {
     pub name: &'a str,
     pub prefix: &'a str,
     pub extra: &'a str,
+    pub buckets: &'a [String],
+    pub format: Format,
 }
 
 impl Line<'_> {
@@ -36,15 +48,13 @@ impl Line<'_> {
         out.push(b' ');
     }
 
-    pub fn start_bucket(&self, bound: f64, out: &mut Vec<u8>) {
+    pub fn start_bucket(&self, bucket: usize, out: &mut Vec<u8>) {
         out.extend_from_slice(self.name.as_bytes());
         out.extend_from_slice(b"_bucket{");
         if self.write_labels(out) {
             out.push(b',');
         }
-        out.extend_from_slice(b"le=\"");
-        write_bound(bound, out);
-        out.extend_from_slice(b"\"} ");
+        out.extend_from_slice(self.buckets[bucket].as_bytes());
     }
 
     fn write_labels(&self, out: &mut Vec<u8>) -> bool {
@@ -76,12 +86,22 @@ pub fn push_label(out: &mut String, name: &str, value: &str) {
     out.push('"');
 }
 
-pub fn write_help(name: &str, help: &str, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"# HELP ");
-    out.extend_from_slice(name.as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(help.replace('\\', "\\\\").replace('\n', "\\n").as_bytes());
-    out.push(b'\n');
+/// The lines that say what a family is.
+pub fn write_head(name: &str, kind: &str, unit: &str, help: &str, format: Format, out: &mut Vec<u8>) {
+    let mut help = help.replace('\\', "\\\\").replace('\n', "\\n");
+    let lines = match format {
+        Format::Text => format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"),
+        Format::OpenMetrics => {
+            help = help.replace('"', "\\\"");
+            let unit = if unit.is_empty() {
+                String::new()
+            } else {
+                format!("# UNIT {name} {unit}\n")
+            };
+            format!("# TYPE {name} {kind}\n{unit}# HELP {name} {help}\n")
+        }
+    };
+    out.extend_from_slice(lines.as_bytes());
 }
 
 pub fn write_uint(mut value: u64, out: &mut Vec<u8>) {
@@ -117,12 +137,15 @@ pub fn write_float(value: f64, out: &mut Vec<u8>) {
     }
 }
 
-/// A bucket's bound as other Prometheus clients for Python write it, so that queries fit both: `1.0`, not `1`.
-fn write_bound(bound: f64, out: &mut Vec<u8>) {
-    write_float(bound, out);
+/// What stands between a bucket's other labels and its count. The bound is written as other Prometheus clients for Python
+/// write it, so that queries fit both: `1.0`, not `1`.
+pub fn bucket_label(bound: f64) -> String {
+    let mut out = Vec::new();
+    write_float(bound, &mut out);
     if bound.fract() == 0.0 && bound.abs() < 1e15 {
         out.extend_from_slice(b".0");
     }
+    format!("le=\"{}\"}} ", String::from_utf8_lossy(&out))
 }
 
 /// Whether the text may be the name of a metric; with `label`, of a label.
