@@ -1,7 +1,7 @@
 //! From label values to the child that counts, by the hashes that Python strings carry already.
 
-use std::slice;
 use std::sync::Arc;
+use std::{ptr, slice};
 
 use aisys_core::metrics::{Child, Family, MAX_CHILDREN, MetricError, OVERFLOW};
 use pyo3::PyClass;
@@ -189,7 +189,7 @@ impl<P: Face> Node<P> {
         let object = Py::new(py, P::new(node))?.into_any();
         let row = [object.as_ptr()].into_iter().chain(texts.iter().map(Bound::as_ptr));
         // SAFETY: `object` and `texts` keep them alive until each has a reference of the row's own.
-        let row: Vec<_> = row.map(|item| Some(unsafe { Object::borrowed(item) })).collect();
+        let row: Vec<_> = row.map(|item| unsafe { Object::borrowed(item) }).collect();
         self.table.with(py, |table| table.insert(row))?;
         Ok(object)
     }
@@ -226,14 +226,14 @@ fn texts<'py>(py: Python<'py>, values: &[*mut ffi::PyObject]) -> PyResult<Vec<Bo
     Ok(texts)
 }
 
-/// Open addressing with linear probing, at most half full.
+/// Open addressing with linear probing, at most half full. A row has all that finding a child takes in one piece of
+/// memory, which is in one cache line or two: its hash as the address of a pointer, or null if the row is free; its child;
+/// and its label values, which are exact strings. It owns a reference to each of these objects.
 struct Table {
     /// How many values lead to a child. A child's own table takes none, and stays empty.
     labels: usize,
-    /// One for each place; 0 is a free one.
-    hashes: Vec<u64>,
-    /// A row for each place: the child, then its label values, which are exact strings.
-    rows: Vec<Option<Object>>,
+    cells: Vec<*mut ffi::PyObject>,
+    rows: usize,
     count: usize,
 }
 
@@ -241,12 +241,25 @@ struct Table {
 // `GilCell`, and the interpreter holds the GIL when it drops the object that the cell is in.
 unsafe impl Send for Table {}
 
+impl Drop for Table {
+    fn drop(&mut self) {
+        for row in self.cells.chunks_exact(2 + self.labels) {
+            if let [hash, objects @ ..] = row
+                && !hash.is_null()
+            {
+                // SAFETY: the row is taken, and owns a reference to each; nothing reads it any more.
+                objects.iter().for_each(|object| unsafe { ffi::Py_DECREF(*object) });
+            }
+        }
+    }
+}
+
 impl Table {
     const fn new(labels: usize) -> Self {
         Self {
             labels,
-            hashes: Vec::new(),
-            rows: Vec::new(),
+            cells: Vec::new(),
+            rows: 0,
             count: 0,
         }
     }
@@ -255,109 +268,111 @@ impl Table {
     /// `values` are alive exact strings.
     #[inline(always)]
     unsafe fn find(&self, values: &[*mut ffi::PyObject]) -> Option<Object> {
-        // SAFETY: as the caller promises.
-        let place = unsafe { self.place(values) }?;
-        let child = self.rows[place * (1 + self.labels)].as_ref()?;
-        // SAFETY: the table keeps the child alive.
-        Some(unsafe { Object::borrowed(child.as_ptr()) })
+        // SAFETY: as the caller promises; a row that is taken keeps its child alive.
+        unsafe { Some(Object::borrowed(*self.row(values)?.add(1))) }
     }
 
+    /// The row of these values.
+    ///
     /// # Safety
     /// `values` are alive exact strings.
     #[inline(always)]
-    unsafe fn place(&self, values: &[*mut ffi::PyObject]) -> Option<usize> {
+    unsafe fn row(&self, values: &[*mut ffi::PyObject]) -> Option<*const *mut ffi::PyObject> {
         if values.len() != self.labels {
             return None;
         }
-        let mask = self.hashes.len().checked_sub(1)?;
+        let mask = self.rows.checked_sub(1)?;
         // SAFETY: as the caller promises.
         let hash = unsafe { hash(values) };
-        let mut place = hash as usize & mask;
+        let mut place = hash.addr() & mask;
         loop {
-            let there = self.hashes[place];
-            if there == hash {
-                let own = &self.rows[place * (1 + self.labels) + 1..][..self.labels];
-                let mut pairs = own.iter().flatten().zip(values);
-                // SAFETY: both are alive exact strings.
-                if pairs.all(|(own, value)| unsafe { same(own.as_ptr(), *value) }) {
-                    return Some(place);
+            // SAFETY: there are `rows` rows of this size, and `place` is below that; their strings are alive and exact.
+            unsafe {
+                let row = self.cells.as_ptr().add(place * (2 + self.labels));
+                if *row == hash {
+                    let own = slice::from_raw_parts(row.add(2), values.len());
+                    if own.iter().zip(values).all(|(own, value)| same(*own, *value)) {
+                        return Some(row);
+                    }
+                } else if (*row).is_null() {
+                    return None;
                 }
-            } else if there == 0 {
-                return None;
             }
             place = (place + 1) & mask;
         }
     }
 
-    /// `row` is a child and its label values, which are not here yet.
-    fn insert(&mut self, row: Vec<Option<Object>>) {
-        if 2 * (self.count + 1) > self.hashes.len() {
-            self.rebuild((4 * self.hashes.len()).max(8));
+    /// `objects` are a child and its label values, which are not here yet.
+    fn insert(&mut self, objects: Vec<Object>) {
+        if 2 * (self.count + 1) > self.rows {
+            self.rebuild((4 * self.rows).max(8));
         }
         self.count += 1;
-        let values: Vec<_> = row[1..].iter().flatten().map(Object::as_ptr).collect();
+        let mut row = vec![ptr::null_mut()];
+        row.extend(objects.into_iter().map(Object::into_ptr));
         // SAFETY: the values are exact strings that the row keeps alive.
-        let hash = unsafe { hash(&values) };
-        self.put(hash, row);
+        row[0] = unsafe { hash(&row[2..]) };
+        self.put(&row);
     }
 
-    fn put(&mut self, hash: u64, row: impl IntoIterator<Item = Option<Object>>) {
-        let mask = self.hashes.len() - 1;
-        let mut place = hash as usize & mask;
-        while self.hashes[place] != 0 {
+    /// Move a row to its place.
+    fn put(&mut self, row: &[*mut ffi::PyObject]) {
+        let mask = self.rows - 1;
+        let mut place = row[0].addr() & mask;
+        while !self.cells[place * row.len()].is_null() {
             place = (place + 1) & mask;
         }
-        self.hashes[place] = hash;
-        let width = 1 + self.labels;
-        for (cell, item) in self.rows[place * width..][..width].iter_mut().zip(row) {
-            *cell = item;
-        }
+        self.cells[place * row.len()..][..row.len()].copy_from_slice(row);
     }
 
+    /// Take out a child and its label values.
+    ///
     /// # Safety
     /// `values` are alive exact strings.
-    unsafe fn remove(&mut self, values: &[*mut ffi::PyObject]) -> Option<Vec<Option<Object>>> {
+    unsafe fn remove(&mut self, values: &[*mut ffi::PyObject]) -> Option<Vec<Object>> {
         // SAFETY: as the caller promises.
-        let place = unsafe { self.place(values) }?;
-        let width = 1 + self.labels;
-        let row = self.rows[place * width..][..width].iter_mut().map(Option::take);
-        let row = row.collect();
-        self.hashes[place] = 0;
+        let row = unsafe { self.row(values) }?;
+        // SAFETY: both point into the same vector.
+        let start = unsafe { row.offset_from(self.cells.as_ptr()) }.unsigned_abs();
+        let row = &mut self.cells[start..][..2 + self.labels];
+        row[0] = ptr::null_mut();
+        // SAFETY: the row owned a reference to each, and is free now.
+        let objects = row[1..].iter().filter_map(|object| unsafe { Object::owned(*object) });
+        let objects = objects.collect();
         self.count -= 1;
         // A hole would cut probe sequences; removal is rare enough to build the table again.
-        self.rebuild(self.hashes.len());
-        Some(row)
+        self.rebuild(self.rows);
+        Some(objects)
     }
 
-    fn rebuild(&mut self, size: usize) {
-        let width = 1 + self.labels;
-        let hashes = std::mem::replace(&mut self.hashes, vec![0; size]);
-        let mut rows = std::mem::take(&mut self.rows);
-        self.rows.resize_with(size * width, || None);
-        for (hash, row) in hashes.into_iter().zip(rows.chunks_exact_mut(width)) {
-            if hash != 0 {
-                self.put(hash, row.iter_mut().map(Option::take));
+    fn rebuild(&mut self, rows: usize) {
+        let width = 2 + self.labels;
+        let old = std::mem::replace(&mut self.cells, vec![ptr::null_mut(); rows * width]);
+        self.rows = rows;
+        for row in old.chunks_exact(width) {
+            if !row[0].is_null() {
+                self.put(row);
             }
         }
     }
 }
 
-/// A hash of strings that is never 0, mixed from those that they carry.
+/// A hash of strings that is never null, mixed from those that they carry.
 ///
 /// # Safety
 /// `values` are alive exact strings.
 #[inline(always)]
-unsafe fn hash(values: &[*mut ffi::PyObject]) -> u64 {
-    let mix = |hash: u64, value: &*mut ffi::PyObject| {
+unsafe fn hash(values: &[*mut ffi::PyObject]) -> *mut ffi::PyObject {
+    let mix = |hash: usize, value: &*mut ffi::PyObject| {
         // SAFETY: an exact string begins with these fields.
         let mut own = unsafe { (*value.cast::<ffi::PyASCIIObject>()).hash };
         if own == -1 {
             // SAFETY: alive, and hashing an exact string runs no Python code and cannot fail.
             own = unsafe { ffi::PyObject_Hash(*value) };
         }
-        (hash.rotate_left(23) ^ own as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        (hash.rotate_left(23) ^ own as usize).wrapping_mul(0x9e37_79b9_7f4a_7c15_u64 as usize)
     };
-    values.iter().fold(0, mix) | 1 << 63
+    ptr::without_provenance_mut(values.iter().fold(0, mix) | 1 << (usize::BITS - 1))
 }
 
 /// Whether two strings are equal.
