@@ -15,9 +15,6 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::exemplar::{Exemplar, Exemplars};
 use super::text::{Format, Line, write_float, write_uint};
 
-/// Up to here, comparing with every bound is faster than searching, since it has no branch that depends on the value.
-const COMPARED_BOUNDS: usize = 32;
-
 /// A 64-bit float. One writer at a time.
 #[derive(Default)]
 struct AtomicFloat(AtomicU64);
@@ -189,11 +186,9 @@ impl Histogram {
         if value.is_nan() {
             return None;
         }
-        let bucket = if self.bounds.len() <= COMPARED_BOUNDS {
-            self.bounds.iter().map(|bound| usize::from(value > *bound)).sum()
-        } else {
-            self.bounds.partition_point(|bound| value > *bound)
-        };
+        // Comparing with every bound has no branch that depends on the value, and takes several bounds at a time: for as
+        // many as there may be, it is as fast as a search.
+        let bucket: usize = self.bounds.iter().map(|bound| usize::from(value > *bound)).sum();
         let (sum, counts) = self.cells.split_first()?;
         sum.store((f64::from_bits(sum.load(Relaxed)) + value).to_bits(), Relaxed);
         add(&counts[bucket], 1);
@@ -242,8 +237,14 @@ impl Metric for Histogram {
 
     fn write(&self, line: &Line<'_>, out: &mut Vec<u8>) {
         let mut total = 0;
+        let start = out.len();
+        line.start_buckets(out);
+        let end = out.len();
         for (bucket, cumulative) in self.cumulative().enumerate() {
-            line.start_bucket(bucket, out);
+            if bucket > 0 {
+                out.extend_from_within(start..end);
+            }
+            out.extend_from_slice(line.buckets[bucket].as_bytes());
             write_uint(cumulative, out);
             if line.format == Format::OpenMetrics {
                 self.exemplars.write(bucket, out);

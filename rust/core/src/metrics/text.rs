@@ -1,7 +1,5 @@
 //! Pieces of the text formats.
 
-use std::io::Write;
-
 /// How an exposition is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -48,13 +46,13 @@ impl Line<'_> {
         out.push(b' ');
     }
 
-    pub fn start_bucket(&self, bucket: usize, out: &mut Vec<u8>) {
+    /// The start of a bucket's line without what `bucket_label` gives.
+    pub fn start_buckets(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.name.as_bytes());
         out.extend_from_slice(b"_bucket{");
         if self.write_labels(out) {
             out.push(b',');
         }
-        out.extend_from_slice(self.buckets[bucket].as_bytes());
     }
 
     fn write_labels(&self, out: &mut Vec<u8>) -> bool {
@@ -105,6 +103,10 @@ pub fn write_head(name: &str, kind: &str, unit: &str, help: &str, format: Format
 }
 
 pub fn write_uint(mut value: u64, out: &mut Vec<u8>) {
+    if value < 10 {
+        out.push(b'0' + value as u8);
+        return;
+    }
     let mut digits = [0u8; 20];
     let mut at = digits.len();
     loop {
@@ -124,16 +126,13 @@ pub fn write_float(value: f64, out: &mut Vec<u8>) {
         out.extend_from_slice(b"NaN");
     } else if value.is_infinite() {
         out.extend_from_slice(if value > 0.0 { b"+Inf" } else { b"-Inf" });
-    } else if value.fract() == 0.0 && value.abs() < 1e15 {
+    } else if value.fract() == 0.0 && value.abs() < 1e16 {
         if value < 0.0 {
             out.push(b'-');
         }
         write_uint(value.abs() as u64, out);
-    } else if (1e-5..1e15).contains(&value.abs()) {
-        // Writing to a vector cannot fail.
-        let _ = write!(out, "{value}");
     } else {
-        let _ = write!(out, "{value:e}");
+        out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
     }
 }
 
@@ -142,7 +141,7 @@ pub fn write_float(value: f64, out: &mut Vec<u8>) {
 pub fn bucket_label(bound: f64) -> String {
     let mut out = Vec::new();
     write_float(bound, &mut out);
-    if bound.fract() == 0.0 && bound.abs() < 1e15 {
+    if bound.fract() == 0.0 && bound.abs() < 1e16 {
         out.extend_from_slice(b".0");
     }
     format!("le=\"{}\"}} ", String::from_utf8_lossy(&out))
@@ -173,8 +172,10 @@ mod tests {
             (1.0, "1"),
             (-17.0, "-17"),
             (0.1, "0.1"),
-            (1e15, "1e15"),
-            (1e300, "1e300"),
+            (1e15, "1000000000000000"),
+            (1e16, "1e+16"),
+            (123_456.5, "123456.5"),
+            (1e300, "1e+300"),
             (1.5e-9, "1.5e-9"),
             (f64::INFINITY, "+Inf"),
             (f64::NEG_INFINITY, "-Inf"),
