@@ -31,12 +31,20 @@ class PrometheusCollector:
         self._registry = registry
 
     def collect(self) -> Iterator[Metric]:
-        """Yield each family as `prometheus_client` has it, with its unit and its exemplars."""
-        # Imported here: most processes expose our own text and never need it.
-        from prometheus_client.openmetrics.parser import text_string_to_metric_families
+        """Yield each family as `prometheus_client` has it, with units and exemplars.
 
-        text = self._registry.render(openmetrics=True).decode()
-        yield from text_string_to_metric_families(text)  # type: ignore[no-untyped-call]
+        They are left out as long as there is a quotation mark in an exemplar's label, which its parser cannot read.
+        """
+        # Imported here: most processes expose our own text and never need it.
+        from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse
+        from prometheus_client.parser import text_string_to_metric_families as parse_plain
+
+        try:
+            families = list(parse(self._registry.render(openmetrics=True).decode()))  # type: ignore[no-untyped-call]
+        except ValueError:
+            # That parser refuses a quotation mark in an exemplar. A scrape does not fail for an exemplar's sake.
+            families = list(parse_plain(self._registry.render().decode()))
+        yield from families
 
     def describe(self) -> Iterator[Metric]:
         """Yield each family, for `register` to compare the names."""

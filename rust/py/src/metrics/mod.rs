@@ -51,7 +51,7 @@ unsafe fn number(value: *mut ffi::PyObject) -> Option<f64> {
     }
 }
 
-/// The exemplar of a value, now, from a mapping of label names to values; none from None.
+/// The exemplar of a value, now, from a mapping of label names to values; none from None or an empty one.
 fn exemplar(labels: Option<Borrowed<'_, '_, PyAny>>, value: f64) -> PyResult<Option<core::Exemplar>> {
     let Some(labels) = labels.filter(|labels| !labels.is_none()) else {
         return Ok(None);
@@ -59,6 +59,9 @@ fn exemplar(labels: Option<Borrowed<'_, '_, PyAny>>, value: f64) -> PyResult<Opt
     let mut pairs = Vec::new();
     for item in labels.cast::<PyMapping>()?.items()? {
         pairs.push(item.extract::<(Bound<'_, PyString>, Bound<'_, PyString>)>()?);
+    }
+    if pairs.is_empty() {
+        return Ok(None);
     }
     let texts = pairs
         .iter()
