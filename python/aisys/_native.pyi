@@ -3,7 +3,7 @@
 """The Rust extension. Reached only through the face modules of each hot path."""
 
 from asyncio import Future
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import GenericAlias
 from typing import Any, Generic, Self, TypeVar, final
 
@@ -12,6 +12,7 @@ from typing_extensions import Buffer, disjoint_base
 from aisys.clock import Clock
 
 _T = TypeVar("_T")
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 def build_facts() -> dict[str, str]:
     """The version, cargo profile, optimisation level and target this extension was built with."""
@@ -146,11 +147,17 @@ DEFAULT_BUCKETS: tuple[float, ...]
 class Counter:
     """A number that goes up: a family with labels, or what counts."""
 
-    def inc(self, n: float = 1.0) -> None:
+    def inc(self, n: float = 1.0, exemplar: Mapping[str, str] | None = None) -> None:
         """Add n.
 
+        Args:
+            n: how much.
+            exemplar: labels of what led to it, such as `{"trace_id": "..."}`, at most 128 characters of names and
+                values together; the last one is shown, by OpenMetrics only.
+
         Raises:
-            ValueError: n is negative or not finite, or this is a family with labels.
+            ValueError: n is negative or not finite, the exemplar's labels are not allowed, or this is a family with
+                labels. Nothing is counted then.
         """
     @property
     def value(self) -> float:
@@ -212,11 +219,22 @@ class Gauge:
 class Histogram:
     """How observations are spread over buckets: a family with labels, or what counts."""
 
-    def observe(self, v: float) -> None:
+    def observe(self, v: float, exemplar: Mapping[str, str] | None = None) -> None:
         """Count an observation.
 
+        Args:
+            v: what was observed.
+            exemplar: labels of what led to it, as for `Counter.inc`; the last one of each bucket is shown.
+
         Raises:
-            ValueError: v is not a number, or this is a family with labels.
+            ValueError: v is not a number, the exemplar's labels are not allowed, or this is a family with labels.
+                Nothing is counted then.
+        """
+    def time(self) -> Timer:
+        """A timer whose time, in seconds, is an observation.
+
+        Raises:
+            ValueError: this is a family with labels.
         """
     @property
     def count(self) -> int:
@@ -238,29 +256,67 @@ class Histogram:
         """Leave the child of these label values out of later expositions; whether there was one."""
 
 @final
+class Timer:
+    """Observes how long something takes, whether or not it raises: `with` it, or decorate a function with it.
+
+    As a context manager it times one thing at a time, by a clock that never goes back.
+    """
+
+    def __enter__(self) -> Timer:
+        """Begin.
+
+        Raises:
+            RuntimeError: it runs already.
+        """
+    def __exit__(self, *_: object) -> None:
+        """End, and observe the seconds since the beginning.
+
+        Raises:
+            RuntimeError: it was not entered.
+        """
+    def __call__(self, function: _F, /) -> _F:
+        """A function whose calls are timed, each by a timer of its own; of an `async def` function, until its result.
+
+        Raises:
+            TypeError: it is a generator function, whose calls only prepare.
+        """
+
+@final
 class Registry:
     """The families of a process, or of one part of it.
 
-    Asking for a family twice returns the first; with another type, other labels or other buckets
-    it is a ValueError. A family keeps at most 100,000 children; further label values share one
-    child with the value `_overflow`.
+    A family is declared once: declaring it again in the same way returns the first; with another
+    type, help, unit, other labels or other buckets it is a ValueError that names both places. A
+    family keeps at most 100,000 children; further label values share one child with the value
+    `_overflow`.
     """
 
     def __new__(cls) -> Registry: ...
-    def counter(self, name: str, help: str, labels: Sequence[str] = ()) -> Counter:
+    def counter(
+        self, name: str, help: str, labels: Sequence[str] = (), *, unit: str = ""
+    ) -> Counter:
         """The counter of this name, made on first use; `_total` is added to a name without it.
 
-        Raises:
-            ValueError: a name is not allowed, or taken by a different family.
-        """
-    def gauge(self, name: str, help: str, labels: Sequence[str] = ()) -> Gauge:
-        """The gauge of this name, made on first use.
+        Args:
+            name: letters, digits and underscores.
+            help: a sentence about it.
+            labels: the names of its labels.
+            unit: such as `seconds` or `bytes`, which the name ends in before `_total`.
 
         Raises:
-            ValueError: a name is not allowed, or taken by a different family.
+            ValueError: a name or the unit is not allowed, or the name is taken by a different
+                family.
         """
+    def gauge(self, name: str, help: str, labels: Sequence[str] = (), *, unit: str = "") -> Gauge:
+        """The gauge of this name, made on first use. For arguments and errors see `counter`."""
     def histogram(
-        self, name: str, help: str, labels: Sequence[str] = (), buckets: Sequence[float] = ...
+        self,
+        name: str,
+        help: str,
+        labels: Sequence[str] = (),
+        buckets: Sequence[float] = ...,
+        *,
+        unit: str = "",
     ) -> Histogram:
         """The histogram of this name, made on first use.
 
@@ -269,16 +325,22 @@ class Registry:
             help: a sentence about it.
             labels: the names of its labels.
             buckets: rising upper bounds, `DEFAULT_BUCKETS` unless given; an infinite one is added.
+            unit: such as `seconds` or `bytes`, which the name ends in.
 
         Raises:
-            ValueError: a name or the buckets are not allowed, or the name is taken by a different
-                family.
+            ValueError: a name, the unit or the buckets are not allowed, or the name is taken by a
+                different family.
         """
-    def render(self, extra_labels: dict[str, str] | None = None) -> bytes:
-        """The exposition as Prometheus text 0.0.4.
+    def __contains__(self, name: str, /) -> bool:
+        """Whether the name is that of a family or of one of its samples, in any format."""
+    def render(
+        self, extra_labels: dict[str, str] | None = None, *, openmetrics: bool = False
+    ) -> bytes:
+        """The exposition.
 
         Args:
             extra_labels: go to every sample whose family has no label of that name.
+            openmetrics: as OpenMetrics 1.0, with units and exemplars, not as Prometheus text 0.0.4.
 
         Raises:
             ValueError: a label name is not allowed.
@@ -287,12 +349,13 @@ class Registry:
 def merge(expositions: Iterable[bytes]) -> bytes:
     """Several expositions as one, with one HELP and one TYPE line for each family.
 
-    The first exposition that names a family decides its type; where another says otherwise, its
-    samples are left out and a comment says so. Samples are not compared: give the expositions
-    different extra labels.
+    They are all Prometheus text or all OpenMetrics, and the result is the same; an empty one is either. The first
+    exposition that names a family decides its type; where another says otherwise, its samples are left out there, and a
+    comment (in OpenMetrics, the HELP line) says so. Samples are not compared: give the expositions different extra
+    labels.
 
     Raises:
-        ValueError: a line is neither a comment nor a sample.
+        ValueError: a line is neither a comment nor a sample, or the formats differ.
     """
 
 # --- queue: face `aisys.queue` ---

@@ -16,7 +16,12 @@ from aisys._native import Counter as Counter
 from aisys._native import Gauge as Gauge
 from aisys._native import Histogram as Histogram
 from aisys._native import Registry as Registry
+from aisys._native import Timer as Timer
 from aisys._native import merge as merge
+from aisys.metrics.exposition import Exposition as Exposition
+from aisys.metrics.exposition import Format as Format
+from aisys.metrics.exposition import expose as expose
+from aisys.metrics.exposition import negotiate as negotiate
 from aisys.metrics.interop import PrometheusCollector as PrometheusCollector
 
 __all__ = [
@@ -24,15 +29,20 @@ __all__ = [
     "DEFAULT_BUCKETS",
     "DEFAULT_REGISTRY",
     "Counter",
+    "Exposition",
+    "Format",
     "Gauge",
     "Histogram",
     "PrometheusCollector",
     "Registry",
+    "Timer",
+    "expose",
     "merge",
+    "negotiate",
 ]
 
-CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-"""The media type of an exposition."""
+CONTENT_TYPE: Final = Format.TEXT.value
+"""The media type of `Registry.render()`."""
 
 DEFAULT_REGISTRY: Final = Registry()
 """The registry of code that is given no other."""

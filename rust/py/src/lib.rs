@@ -7,7 +7,6 @@ mod errors;
 mod frame;
 mod info;
 mod json;
-mod labels;
 mod metrics;
 mod object;
 mod queue;

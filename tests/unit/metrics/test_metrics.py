@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import enum
 import math
-import threading
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from aisys.metrics import DEFAULT_BUCKETS, PrometheusCollector, Registry, merge
+from aisys.metrics import DEFAULT_BUCKETS, Registry, merge
 
 
 def test_a_counter_goes_up() -> None:
@@ -165,6 +163,31 @@ def test_the_same_family_comes_back() -> None:
         registry.gauge("h_sum", "H.")
 
 
+def test_a_family_is_declared_once() -> None:
+    """Another help or unit is another declaration; the message names both places."""
+    registry = Registry()
+    first = registry.counter("sent_bytes", "Sent.", unit="bytes")
+    assert registry.counter("sent_bytes_total", "Sent.", unit="bytes") is first
+    place = rf"declared at {__file__}:\d+, and is declared differently at {__file__}:\d+"
+    with pytest.raises(ValueError, match=place):
+        registry.counter("sent_bytes", "Bytes that were sent.", unit="bytes")
+    with pytest.raises(ValueError, match='unit "bytes"'):
+        registry.counter("sent_bytes", "Sent.")
+    with pytest.raises(ValueError, match="must end in its unit"):
+        registry.histogram("wait", "Waiting.", unit="seconds")
+    with pytest.raises(ValueError, match="exists already"):
+        registry.gauge("sent_bytes", "The name that OpenMetrics gives the counter.")
+
+
+def test_a_registry_knows_its_names() -> None:
+    """A name is taken by a family or by one of its samples."""
+    registry = Registry()
+    registry.counter("c", "C.")
+    registry.histogram("h", "H.")
+    assert all(name in registry for name in ("c", "c_total", "h", "h_bucket", "h_sum", "h_count"))
+    assert all(name not in registry for name in ("c_count", "h_total", ""))
+
+
 @pytest.mark.parametrize(
     ("name", "labels", "problem"),
     [
@@ -229,28 +252,3 @@ def test_merge_gives_one_head_for_each_family() -> None:
         merge([b"{} 1"])
     with pytest.raises(TypeError):
         merge(["text"])  # type: ignore[list-item]
-
-
-def test_a_prometheus_registry_shows_our_families() -> None:
-    """A program that exposes `prometheus_client` shows our metrics beside its own."""
-    registry = Registry()
-    registry.counter("calls", "Calls.", ("a",)).labels("x").inc(2)
-    theirs = CollectorRegistry()
-    theirs.register(PrometheusCollector(registry))
-    assert b'calls_total{a="x"} 2.0' in generate_latest(theirs)
-
-
-def test_threads_lose_no_step() -> None:
-    """Threads that count the same thing lose nothing."""
-    family = Registry().counter("c", "C.", ("a",))
-
-    def work() -> None:
-        for _ in range(5000):
-            family.labels("x").inc()
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert family.labels("x").value == 20_000

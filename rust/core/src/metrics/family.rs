@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::cells::Metric;
-use super::text::{Line, is_name, push_label, write_help};
-use super::{MAX_BUCKETS, MAX_CHILDREN, MetricError, OVERFLOW};
+use super::text::{Format, Line, bucket_label, is_name, push_label, write_head};
+use super::{Declaration, MAX_BUCKETS, MAX_CHILDREN, MetricError, OVERFLOW};
 
 /// One combination of label values.
 pub struct Child<M> {
@@ -22,17 +22,40 @@ struct Children<M> {
 
 /// A metric by name.
 pub struct Family<M> {
+    /// As samples have it, so that of a counter ends in `_total`.
     name: String,
     help: String,
+    unit: String,
     labels: Vec<String>,
+    place: String,
     bounds: Arc<[f64]>,
+    /// The label of each bucket, the infinite one too, ready to copy.
+    buckets: Vec<String>,
     children: Mutex<Children<M>>,
 }
 
 impl<M: Metric> Family<M> {
-    pub(super) fn new(name: &str, help: &str, labels: &[String], bounds: &[f64]) -> Result<Self, MetricError> {
-        if !is_name(name, false) {
+    /// `name` is the declaration's, with what its kind adds.
+    pub(super) fn new(name: &str, declaration: &Declaration<'_>, bounds: &[f64]) -> Result<Self, MetricError> {
+        let &Declaration {
+            help,
+            unit,
+            labels,
+            place,
+            ..
+        } = declaration;
+        if !is_name(base::<M>(name), false) {
             return Err(MetricError::BadName(name.to_owned()));
+        }
+        if !unit.is_empty()
+            && !base::<M>(name)
+                .strip_suffix(unit)
+                .is_some_and(|rest| rest.ends_with('_'))
+        {
+            return Err(MetricError::BadUnit {
+                name: name.to_owned(),
+                unit: unit.to_owned(),
+            });
         }
         for (index, label) in labels.iter().enumerate() {
             if !is_name(label, true) || label.starts_with("__") || label == "le" {
@@ -49,8 +72,16 @@ impl<M: Metric> Family<M> {
         Ok(Self {
             name: name.to_owned(),
             help: help.to_owned(),
+            unit: unit.to_owned(),
             labels: labels.to_vec(),
+            place: place.to_owned(),
             bounds: bounds.into(),
+            buckets: bounds
+                .iter()
+                .copied()
+                .chain([f64::INFINITY])
+                .map(bucket_label)
+                .collect(),
             children: Mutex::new(children),
         })
     }
@@ -63,8 +94,33 @@ impl<M: Metric> Family<M> {
         &self.labels
     }
 
-    pub fn bounds(&self) -> &[f64] {
-        &self.bounds
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Whether it was declared like this.
+    pub(super) fn is(&self, name: &str, declaration: &Declaration<'_>, bounds: &[f64]) -> bool {
+        self.name == name
+            && self.labels == declaration.labels
+            && self.unit == declaration.unit
+            && self.help == declaration.help
+            && *self.bounds == *bounds
+    }
+
+    /// What it is, for an error message.
+    pub(super) fn describe(&self) -> String {
+        let (kind, labels, help) = (M::KIND, self.labels.join(", "), &self.help);
+        let unit = if self.unit.is_empty() {
+            String::new()
+        } else {
+            format!(", unit {:?}", self.unit)
+        };
+        let buckets = if self.bounds.is_empty() {
+            String::new()
+        } else {
+            format!(", buckets {:?}", self.bounds)
+        };
+        format!("a {kind} with labels ({labels}){unit}{buckets}, help {help:?}")
     }
 
     /// The child of these label values, made on first use. Beyond [`MAX_CHILDREN`] all further values share one.
@@ -135,13 +191,16 @@ impl<M: Metric> Family<M> {
         self.children.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn write(&self, extra: &[(String, String)], out: &mut Vec<u8>) {
+    pub(super) fn write(&self, extra: &[(String, String)], format: Format, out: &mut Vec<u8>) {
         let children = self.lock();
         if children.ordered.is_empty() {
             return;
         }
-        write_help(&self.name, &self.help, out);
-        out.extend_from_slice(format!("# TYPE {} {}\n", self.name, M::KIND).as_bytes());
+        let name = match format {
+            Format::Text => &self.name,
+            Format::OpenMetrics => base::<M>(&self.name),
+        };
+        write_head(name, M::KIND, &self.unit, &self.help, format, out);
         let mut text = String::new();
         for (name, value) in extra.iter().filter(|(name, _)| !self.labels.contains(name)) {
             // A label of the family's own is more specific than one that is added to everything.
@@ -153,11 +212,18 @@ impl<M: Metric> Family<M> {
                     name: &self.name,
                     prefix: &child.prefix,
                     extra: &text,
+                    buckets: &self.buckets,
+                    format,
                 },
                 out,
             );
         }
     }
+}
+
+/// The name without what OpenMetrics leaves to the samples.
+pub(super) fn base<M: Metric>(name: &str) -> &str {
+    name.strip_suffix(M::TOTAL).unwrap_or(name)
 }
 
 /// Bounds as they are kept: finite, rising, without the infinite one that is always there.

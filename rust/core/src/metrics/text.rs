@@ -1,12 +1,22 @@
-//! Pieces of the text format.
+//! Pieces of the text formats.
 
-use std::io::Write;
+/// How an exposition is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Prometheus text format 0.0.4.
+    Text,
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+}
 
-/// The starts of a child's lines. `prefix` is `name{a="x"} `, or `name ` without labels; `extra` is `b="y"` or empty.
+/// The starts of a child's lines. `prefix` is `name{a="x"} `, or `name ` without labels; `extra` is `b="y"` or empty;
+/// `buckets` are from `bucket_label`.
 pub struct Line<'a> {
     pub name: &'a str,
     pub prefix: &'a str,
     pub extra: &'a str,
+    pub buckets: &'a [String],
+    pub format: Format,
 }
 
 impl Line<'_> {
@@ -36,15 +46,13 @@ impl Line<'_> {
         out.push(b' ');
     }
 
-    pub fn start_bucket(&self, bound: f64, out: &mut Vec<u8>) {
+    /// The start of a bucket's line without what `bucket_label` gives.
+    pub fn start_buckets(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.name.as_bytes());
         out.extend_from_slice(b"_bucket{");
         if self.write_labels(out) {
             out.push(b',');
         }
-        out.extend_from_slice(b"le=\"");
-        write_bound(bound, out);
-        out.extend_from_slice(b"\"} ");
     }
 
     fn write_labels(&self, out: &mut Vec<u8>) -> bool {
@@ -76,15 +84,29 @@ pub fn push_label(out: &mut String, name: &str, value: &str) {
     out.push('"');
 }
 
-pub fn write_help(name: &str, help: &str, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"# HELP ");
-    out.extend_from_slice(name.as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(help.replace('\\', "\\\\").replace('\n', "\\n").as_bytes());
-    out.push(b'\n');
+/// The lines that say what a family is.
+pub fn write_head(name: &str, kind: &str, unit: &str, help: &str, format: Format, out: &mut Vec<u8>) {
+    let mut help = help.replace('\\', "\\\\").replace('\n', "\\n");
+    let lines = match format {
+        Format::Text => format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"),
+        Format::OpenMetrics => {
+            help = help.replace('"', "\\\"");
+            let unit = if unit.is_empty() {
+                String::new()
+            } else {
+                format!("# UNIT {name} {unit}\n")
+            };
+            format!("# TYPE {name} {kind}\n{unit}# HELP {name} {help}\n")
+        }
+    };
+    out.extend_from_slice(lines.as_bytes());
 }
 
 pub fn write_uint(mut value: u64, out: &mut Vec<u8>) {
+    if value < 10 {
+        out.push(b'0' + value as u8);
+        return;
+    }
     let mut digits = [0u8; 20];
     let mut at = digits.len();
     loop {
@@ -104,25 +126,25 @@ pub fn write_float(value: f64, out: &mut Vec<u8>) {
         out.extend_from_slice(b"NaN");
     } else if value.is_infinite() {
         out.extend_from_slice(if value > 0.0 { b"+Inf" } else { b"-Inf" });
-    } else if value.fract() == 0.0 && value.abs() < 1e15 {
+    } else if value.fract() == 0.0 && value.abs() < 1e16 {
         if value < 0.0 {
             out.push(b'-');
         }
         write_uint(value.abs() as u64, out);
-    } else if (1e-5..1e15).contains(&value.abs()) {
-        // Writing to a vector cannot fail.
-        let _ = write!(out, "{value}");
     } else {
-        let _ = write!(out, "{value:e}");
+        out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
     }
 }
 
-/// A bucket's bound as other Prometheus clients for Python write it, so that queries fit both: `1.0`, not `1`.
-fn write_bound(bound: f64, out: &mut Vec<u8>) {
-    write_float(bound, out);
-    if bound.fract() == 0.0 && bound.abs() < 1e15 {
+/// What stands between a bucket's other labels and its count. The bound is written as other Prometheus clients for Python
+/// write it, so that queries fit both: `1.0`, not `1`.
+pub fn bucket_label(bound: f64) -> String {
+    let mut out = Vec::new();
+    write_float(bound, &mut out);
+    if bound.fract() == 0.0 && bound.abs() < 1e16 {
         out.extend_from_slice(b".0");
     }
+    format!("le=\"{}\"}} ", String::from_utf8_lossy(&out))
 }
 
 /// Whether the text may be the name of a metric; with `label`, of a label.
@@ -150,8 +172,10 @@ mod tests {
             (1.0, "1"),
             (-17.0, "-17"),
             (0.1, "0.1"),
-            (1e15, "1e15"),
-            (1e300, "1e300"),
+            (1e15, "1000000000000000"),
+            (1e16, "1e+16"),
+            (123_456.5, "123456.5"),
+            (1e300, "1e+300"),
             (1.5e-9, "1.5e-9"),
             (f64::INFINITY, "+Inf"),
             (f64::NEG_INFINITY, "-Inf"),
