@@ -6,6 +6,7 @@ mod correlation;
 mod errors;
 mod frame;
 mod info;
+mod ints;
 mod json;
 mod labels;
 mod metrics;
