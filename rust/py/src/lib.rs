@@ -19,6 +19,7 @@ use pyo3::prelude::*;
 // The GIL is what protects `cell::GilCell`; a free-threaded interpreter turns it on when it loads this module.
 #[pymodule(gil_used = true)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    ints::init(module.py())?;
     info::init(module)?;
     queue::init(module)?;
     frame::init(module)?;

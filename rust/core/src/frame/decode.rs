@@ -107,32 +107,6 @@ impl Decoder {
         self.tail.len()
     }
 
-    /// How many frames `feed` hands over from these bytes, unless it refuses one of them.
-    pub fn whole_frames(&self, data: &[u8]) -> usize {
-        let (mut at, mut count) = (0, 0);
-        if !self.tail.is_empty() {
-            let mut head = [0; 4];
-            for (byte, known) in head.iter_mut().zip(self.tail.iter().chain(data)) {
-                *byte = *known;
-            }
-            let size = u32::from_le_bytes(head) as usize;
-            if size < MIN_FRAME_BYTES || self.tail.len() + data.len() < size {
-                return 0;
-            }
-            at = size - self.tail.len().min(size);
-            count = 1;
-        }
-        while let Some(head) = data.get(at..at + 4) {
-            let size = le32(head, 0) as usize;
-            if size < MIN_FRAME_BYTES || data.len() - at < size {
-                break;
-            }
-            at += size;
-            count += 1;
-        }
-        count
-    }
-
     /// Decode what is complete and keep the rest. An error, of the bytes or of `sink`, breaks the decoder for ever.
     #[inline]
     pub fn feed<E, F>(&mut self, data: &[u8], mut sink: F) -> Result<(), E>

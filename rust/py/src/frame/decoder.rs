@@ -15,6 +15,9 @@ use crate::errors::frame_error;
 use crate::object::Object;
 use crate::raw::{self, Call, Method};
 
+/// Room for so many frames of a call is kept for the next.
+const KEEP: usize = 1024;
+
 /// What can go wrong while decoding a batch.
 enum Fault {
     Wire(FrameError),
@@ -42,7 +45,12 @@ struct State {
     decoder: Decoder,
     /// The target of number n is at n - 1.
     names: Vec<Py<PyString>>,
+    /// The frames of the call under way; empty between calls.
+    frames: Vec<Object>,
 }
+
+// SAFETY: the frames are made and given away within a call, and calls are attached.
+unsafe impl Send for State {}
 
 /// Takes the byte stream of one direction of one link apart.
 #[pyclass(frozen, module = "aisys._native")]
@@ -119,6 +127,7 @@ impl FrameDecoder {
             state: GilCell::new(State {
                 decoder,
                 names: Vec::new(),
+                frames: Vec::new(),
             }),
         }
     }
@@ -131,36 +140,46 @@ impl FrameDecoder {
 }
 
 impl State {
-    /// A list of the frames. Runs no Python code: it makes lists, strings, numbers, bytes and frames only.
+    /// A list of the frames. Runs no Python code: it makes and releases strings, numbers, bytes and frames only.
     ///
     /// # Safety
     /// `input` is a live `bytes` object, and the thread is attached.
     unsafe fn decode(&mut self, py: Python<'_>, input: *mut ffi::PyObject) -> Result<Object, Fault> {
-        let Self { decoder, names } = self;
-        // SAFETY: `input` outlives the call and never changes. The list has room for as many frames as it says, which
-        // starts out with nulls, and belongs to nobody else.
-        unsafe {
-            let data = buffer::bytes(input);
-            let expected = decoder.whole_frames(data);
-            let list = Object::owned(ffi::PyList_New(expected as ffi::Py_ssize_t)).ok_or(Fault::Raised)?;
-            let mut count = 0;
-            decoder.feed(data, |source, parts| {
-                assert!(count < expected, "the frames have been counted");
-                let frame = match source {
-                    Source::Input(data, offset) => build(py, input, &data[offset..], &parts, names),
-                    Source::Owned(data) => build_block(py, data, &parts, names),
-                };
-                ffi::PyList_SET_ITEM(
-                    list.as_ptr(),
-                    count as ffi::Py_ssize_t,
-                    frame.ok_or(Fault::Raised)?.into_ptr(),
-                );
-                count += 1;
-                Ok::<(), Fault>(())
-            })?;
-            assert_eq!(count, expected, "the frames have been counted");
-            Ok(list)
+        let Self { decoder, names, frames } = self;
+        // SAFETY: `input` outlives the call and never changes.
+        let data = unsafe { buffer::bytes(input) };
+        let outcome = decoder.feed(data, |source, parts| {
+            let frame = match source {
+                // SAFETY: the frame is one of `input`, which is live; the thread is attached.
+                Source::Input(data, offset) => unsafe { build(py, input, &data[offset..], &parts, names) },
+                Source::Owned(data) => build_block(py, data, &parts, names),
+            };
+            frames.push(frame.ok_or(Fault::Raised)?);
+            Ok::<(), Fault>(())
+        });
+        let list = match outcome {
+            // SAFETY: attached.
+            Ok(()) => unsafe { list_of(frames).ok_or(Fault::Raised) },
+            Err(fault) => Err(fault),
+        };
+        frames.clear();
+        frames.shrink_to(KEEP);
+        list
+    }
+}
+
+/// A list that takes the objects over; None means that an exception is set.
+///
+/// # Safety
+/// The thread is attached.
+unsafe fn list_of(objects: &mut Vec<Object>) -> Option<Object> {
+    // SAFETY: attached; the list has a place for each object, starts out with nulls, and belongs to nobody else.
+    unsafe {
+        let list = Object::owned(ffi::PyList_New(objects.len() as ffi::Py_ssize_t))?;
+        for (place, object) in objects.drain(..).enumerate() {
+            ffi::PyList_SET_ITEM(list.as_ptr(), place as ffi::Py_ssize_t, object.into_ptr());
         }
+        Some(list)
     }
 }
 

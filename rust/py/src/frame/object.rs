@@ -9,7 +9,7 @@ use std::mem::offset_of;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use aisys_core::frame::{Header, Layout, Parts, TRACE_BYTES};
+use aisys_core::frame::{Header, Layout, MAX_KIND, Parts, TRACE_BYTES};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -117,6 +117,10 @@ impl Frame {
     }
 }
 
+/// The numbers of all kinds, from the import on.
+static KINDS: [AtomicPtr<ffi::PyObject>; MAX_KIND as usize + 1] =
+    [const { AtomicPtr::new(ptr::null_mut()) }; MAX_KIND as usize + 1];
+
 /// The class, from the import on.
 static CLASS: AtomicPtr<ffi::PyTypeObject> = AtomicPtr::new(ptr::null_mut());
 
@@ -168,9 +172,10 @@ pub unsafe fn build(
     owner: *mut ffi::PyObject,
     first: *const u8,
 ) -> Option<Object> {
-    // SAFETY: attached; new references, checked. Every field is set before anyone sees the object.
+    // SAFETY: attached, and the import is over, so there are numbers for the kinds that the decoder admits; new
+    // references, checked. Every field is set before anyone sees the object.
     unsafe {
-        let kind = Object::owned(ffi::PyLong_FromLong(parts.kind.into()))?;
+        let kind = Object::borrowed(KINDS[usize::from(parts.kind)].load(Ordering::Relaxed));
         let corr = Object::owned(ffi::PyLong_FromUnsignedLongLong(parts.corr))?;
         let frame = allocate(py)?;
         (*frame).kind = kind.into_ptr();
@@ -369,6 +374,9 @@ pub fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let class = class.cast_into::<PyType>()?;
     if !CLASS.load(Ordering::Relaxed).is_null() {
         return Err(PyRuntimeError::new_err("the extension is loaded once in a process"));
+    }
+    for (number, kind) in KINDS.iter().enumerate() {
+        kind.store(number.into_pyobject(py)?.into_ptr(), Ordering::Relaxed);
     }
     CLASS.store(class.clone().into_ptr().cast(), Ordering::Relaxed);
     module.add("Frame", class)
