@@ -1,5 +1,7 @@
 //! `FrameEncoder`: from the fields of a frame to the bytes of a batch.
 
+use std::ops::Deref;
+
 use aisys_core::frame::{Encoder, FrameError, Header, Limits, TRACE_BYTES, Target};
 use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
 use pyo3::ffi;
@@ -63,6 +65,23 @@ pub struct FrameEncoder {
     state: GilCell<State>,
 }
 
+/// More attachments than this take the slower way, which has room for all.
+const QUICK_ATTACHMENTS: usize = 16;
+
+/// The attachments of a frame.
+struct Buffers<'a> {
+    slices: [&'a [u8]; QUICK_ATTACHMENTS],
+    count: usize,
+}
+
+impl<'a> Deref for Buffers<'a> {
+    type Target = [&'a [u8]];
+
+    fn deref(&self) -> &[&'a [u8]] {
+        &self.slices[..self.count]
+    }
+}
+
 /// The arguments of `add`, in order.
 const ARGUMENTS: [&str; 9] = [
     "kind",
@@ -106,8 +125,8 @@ impl FrameEncoder {
         }
     }
 
-    /// The frame of plain arguments by place: whole numbers, a string, `bytes`, no attachments. None leaves anything
-    /// else, and any error, to `add_any`.
+    /// The frame of plain arguments by place: whole numbers, a string, `bytes`. None leaves anything else, and any
+    /// error, to `add_any`.
     ///
     /// # Safety
     /// At least the required arguments, all live; the thread is attached.
@@ -120,9 +139,6 @@ impl FrameEncoder {
                 Some(&argument) => ints::unsigned(argument),
                 None => Some(default),
             };
-            if arguments.get(8).is_some_and(|&attachments| attachments != none) {
-                return None;
-            }
             let header = Header {
                 kind: number(0, 0)?.try_into().ok()?,
                 corr: number(1, 0)?,
@@ -135,23 +151,61 @@ impl FrameEncoder {
                 },
             };
             let (target, body) = (arguments[2], buffer::plain(arguments[3])?);
-            let size = self
-                .state
-                .with(py, |state| {
-                    if target == none {
-                        return state.encoder.add(&header, Target::None, body, &[]).ok();
-                    }
-                    if let Some(id) = state.recent_id(target) {
-                        return state.encoder.add(&header, Target::Id(id), body, &[]).ok();
-                    }
-                    let name = text_of(target)?;
-                    let size = state.encoder.add(&header, Target::Name(name), body, &[]).ok()?;
-                    state.remember(target, name);
-                    Some(size)
-                })
-                .ok()??;
-            Object::owned(ffi::PyLong_FromSize_t(size))
+            match arguments.get(8) {
+                Some(&attachments) if attachments != none => {
+                    self.append_with(py, &header, target, body, &plain_buffers(attachments)?)
+                }
+                _ => self.append(py, &header, target, body, &[]),
+            }
         }
+    }
+
+    /// # Safety
+    /// As for `append`.
+    #[inline(never)]
+    unsafe fn append_with(
+        &self,
+        py: Python<'_>,
+        header: &Header,
+        target: *mut ffi::PyObject,
+        body: &[u8],
+        buffers: &[&[u8]],
+    ) -> Option<Object> {
+        // SAFETY: as promised.
+        unsafe { self.append(py, header, target, body, buffers) }
+    }
+
+    /// The size of the frame that is appended; None leaves any error to `add_any`, and the batch as it was.
+    ///
+    /// # Safety
+    /// `target` is a live object, None or what may be a string; the thread is attached.
+    #[inline(always)]
+    unsafe fn append(
+        &self,
+        py: Python<'_>,
+        header: &Header,
+        target: *mut ffi::PyObject,
+        body: &[u8],
+        buffers: &[&[u8]],
+    ) -> Option<Object> {
+        let size = self.state.with(py, |state| {
+            // SAFETY: a live object, and attached; the text is used before anything else could happen to the string.
+            let name = unsafe {
+                if target == ffi::Py_None() {
+                    return state.encoder.add(header, Target::None, body, buffers).ok();
+                }
+                if let Some(id) = state.recent_id(target) {
+                    return state.encoder.add(header, Target::Id(id), body, buffers).ok();
+                }
+                text_of(target)?
+            };
+            let size = state.encoder.add(header, Target::Name(name), body, buffers).ok()?;
+            // SAFETY: a live string, and its text.
+            unsafe { state.remember(target, name) };
+            Some(size)
+        });
+        // SAFETY: attached; a new reference or an exception.
+        unsafe { Object::owned(ffi::PyLong_FromSize_t(size.ok()??)) }
     }
 
     /// The frame of any arguments.
@@ -212,6 +266,33 @@ impl FrameEncoder {
                 },
             )
         }
+    }
+}
+
+/// The bytes of a list or tuple of `bytes`.
+///
+/// # Safety
+/// A live object, which lives and stays as it is for as long as the slices are used; the thread is attached.
+unsafe fn plain_buffers<'a>(sequence: *mut ffi::PyObject) -> Option<Buffers<'a>> {
+    // SAFETY: live objects of the classes that the accessors are for, and places within them.
+    unsafe {
+        let is_list = ffi::PyList_CheckExact(sequence) != 0;
+        if !is_list && ffi::PyTuple_CheckExact(sequence) == 0 {
+            return None;
+        }
+        let mut buffers = Buffers {
+            slices: [&[]; QUICK_ATTACHMENTS],
+            count: ffi::Py_SIZE(sequence).unsigned_abs(),
+        };
+        for (place, slice) in buffers.slices.get_mut(..buffers.count)?.iter_mut().enumerate() {
+            let item = if is_list {
+                ffi::PyList_GET_ITEM(sequence, place as ffi::Py_ssize_t)
+            } else {
+                ffi::PyTuple_GET_ITEM(sequence, place as ffi::Py_ssize_t)
+            };
+            *slice = buffer::plain(item)?;
+        }
+        Some(buffers)
     }
 }
 

@@ -87,23 +87,28 @@ impl Frame {
     }
 
     fn attachments(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let views = PyList::empty(py);
-        if self.layout.attachment_count(self.bytes()) > 0 {
-            // SAFETY: the owner is a live object.
-            let owner = unsafe { Borrowed::from_ptr(py, self.owner) };
-            let whole = PyMemoryView::from(&owner)?;
-            let offset = self.offset(py)?;
-            let at = |place: usize| isize::try_from(offset + place);
-            for range in self.layout.attachments(self.bytes()) {
-                let (start, end) = (at(range.start)?, at(range.end)?);
-                // PySlice::new of PyO3 0.30 never releases the numbers it makes, so the slice is taken without one.
-                // SAFETY: the view is a live object and the GIL is held; the result is a new reference or an exception.
-                let view =
-                    unsafe { Bound::from_owned_ptr_or_err(py, ffi::PySequence_GetSlice(whole.as_ptr(), start, end))? };
-                views.append(view)?;
-            }
+        let bytes = self.bytes();
+        let count = self.layout.attachment_count(bytes);
+        if count == 0 {
+            return Ok(PyList::empty(py).into_any().unbind());
         }
-        Ok(views.into_any().unbind())
+        // SAFETY: the owner is a live object.
+        let owner = unsafe { Borrowed::from_ptr(py, self.owner) };
+        let whole = PyMemoryView::from(&owner)?;
+        let offset = self.offset(py)?;
+        let at = |place: usize| (offset + place) as ffi::Py_ssize_t;
+        // Into a list when all are there: a collection that a new view causes must not meet a list with holes.
+        let mut views = Vec::with_capacity(count);
+        for range in self.layout.attachments(bytes) {
+            // PySlice::new of PyO3 0.30 never releases the numbers it makes, so the slice is taken without one.
+            // SAFETY: the view is a live object and the thread attached; the result is a new reference or an exception.
+            let view = unsafe {
+                let view = ffi::PySequence_GetSlice(whole.as_ptr(), at(range.start), at(range.end));
+                Bound::from_owned_ptr_or_err(py, view)?
+            };
+            views.push(view);
+        }
+        Ok(PyList::new(py, views)?.into_any().unbind())
     }
 
     fn repr(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
