@@ -113,7 +113,7 @@ class FrameDecoder:
     """
 
     def __new__(cls, max_frame_bytes: int = 16777216, max_targets: int = 65536) -> FrameDecoder: ...
-    def feed(self, data: Buffer) -> list[Frame]:
+    def feed(self, data: Buffer, /) -> list[Frame]:
         """Return the frames that are complete and keep the rest.
 
         Raises:
@@ -129,11 +129,11 @@ class Correlation:
 
     def __new__(cls) -> Correlation: ...
     def __len__(self) -> int: ...
-    def add(self, value: object) -> int:
+    def add(self, value: object, /) -> int:
         """Keep a value and return its id."""
-    def take(self, corr: int) -> object | None:
+    def take(self, corr: int, /) -> object | None:
         """Remove and return the value of an id, or None if the id is retired or unknown."""
-    def get(self, corr: int) -> object | None:
+    def get(self, corr: int, /) -> object | None:
         """The value of an id, or None if the id is retired or unknown."""
     def drain(self) -> list[object]:
         """Remove and return every value; every id given out so far is retired."""

@@ -11,6 +11,7 @@ import math
 import re
 import sys
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from aisys import json
@@ -23,6 +24,10 @@ MAX_DEPTH = 64
 MAX_PARTS = 1024
 # Plain numbers, booleans and times. Object, void and string types could hold pointers or surprises.
 _DTYPE = re.compile(r"[<>|=]?[?biufc]\d{0,2}|[<>]?[mM]8(\[\d*[a-zA-Zμ]{1,7}\])?")
+# What needs no second look. Tuples of classes, because a union is built anew by each call.
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+_BINARY = (bytes, bytearray, memoryview)
+_SEQUENCE = (list, tuple)
 
 
 class _HasParts(Exception):
@@ -52,7 +57,7 @@ def pack(value: object) -> tuple[bytes, list[Buffer]]:
 
 
 def _part_found(value: object) -> NoReturn:
-    if isinstance(value, bytes | bytearray | memoryview) or _is_array(value):
+    if isinstance(value, _BINARY) or _is_array(value):
         raise _HasParts
     raise TypeError(f"{type(value).__name__} is neither JSON nor a buffer")
 
@@ -65,19 +70,26 @@ def _is_array(value: object) -> bool:
 
 def _has_array(value: object) -> bool:
     # JSON would write an array as a list of numbers, a hundred times slower than its bytes.
-    if "numpy" not in sys.modules:
+    numpy = sys.modules.get("numpy")
+    if numpy is None:
         return False
-    level: list[Any] = [value]
-    while level:
-        below: list[Any] = []
-        for item in level:
-            if isinstance(item, dict):
-                below.extend(item.values())
-            elif isinstance(item, list | tuple):
-                below.extend(item)
-            elif _is_array(item):
-                return True
-        level = below
+    pending: list[Any] = [value]
+    seen: set[int] = set()
+    for item in pending:  # which grows on the way
+        if type(item) in _PLAIN:
+            continue
+        if isinstance(item, dict):
+            below: Any = item.values()
+        elif isinstance(item, _SEQUENCE):
+            below = item
+        elif isinstance(item, numpy.ndarray):
+            return True
+        else:
+            continue
+        # A value that contains itself is for the encoder to refuse.
+        if id(item) not in seen:
+            seen.add(id(item))
+            pending.extend(below)
     return False
 
 
@@ -86,9 +98,9 @@ def _take_parts(value: Any, path: list[Any], buffers: list[Buffer], at: list[lis
         raise ValueError(f"a value nested more than {MAX_DEPTH} deep")
     if isinstance(value, dict):
         return {key: _take_parts(item, [*path, key], buffers, at) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, _SEQUENCE):
         return [_take_parts(item, [*path, index], buffers, at) for index, item in enumerate(value)]
-    if isinstance(value, bytes | bytearray | memoryview):
+    if isinstance(value, _BINARY):
         view = memoryview(value)
         buffers.append(value if view.contiguous and view.format == "B" else bytes(view))
         at.append([path, "memoryview" if isinstance(value, memoryview) else "bytes"])
@@ -102,15 +114,24 @@ def _take_parts(value: Any, path: list[Any], buffers: list[Buffer], at: list[lis
 
 
 def _take_array(value: Any, path: list[Any], buffers: list[Buffer], at: list[list[Any]]) -> None:
-    numpy = sys.modules["numpy"]
     dtype = value.dtype.str
-    if not _DTYPE.fullmatch(dtype):
+    try:
+        _dtype(dtype)
+    except FrameError:
         raise ValueError(
             f"an array of dtype {value.dtype} cannot be sent: numbers, booleans and times can"
-        )
-    flat = numpy.ascontiguousarray(value).reshape(-1).view(numpy.uint8)
-    buffers.append(memoryview(flat))
+        ) from None
+    buffers.append(_bytes_of(value))
     at.append([path, "ndarray", dtype, list(value.shape)])
+
+
+def _bytes_of(array: Any) -> memoryview:
+    try:
+        return memoryview(array).cast("B")
+    except (TypeError, ValueError):
+        # Not in the order of C, empty, or of a type that memoryview does not know.
+        numpy = sys.modules["numpy"]
+        return memoryview(numpy.ascontiguousarray(array).reshape(-1).view(numpy.uint8))
 
 
 def unpack(body: Buffer, attachments: Sequence[memoryview]) -> Any:
@@ -167,20 +188,29 @@ def _part(place: list[Any], buffer: memoryview) -> object:
 
 
 def _array(dtype_text: object, shape: object, buffer: memoryview) -> object:
-    if not isinstance(dtype_text, str) or not _DTYPE.fullmatch(dtype_text):
+    if not isinstance(dtype_text, str):
         raise FrameError(f"an array of dtype {dtype_text!r} is not accepted")
     if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
         raise FrameError("an array without a proper shape")
+    dtype = _dtype(dtype_text)
+    if math.prod(shape) * dtype.itemsize != buffer.nbytes:
+        raise FrameError(
+            f"an array of shape {shape} and dtype {dtype_text} does not have {buffer.nbytes} bytes"
+        )
+    flat = sys.modules["numpy"].frombuffer(buffer, dtype)
+    return flat if len(shape) == 1 else flat.reshape(shape)
+
+
+@lru_cache(maxsize=64)
+def _dtype(text: str) -> Any:
+    """The type of an array's items, one of those that can travel."""
+    if not _DTYPE.fullmatch(text):
+        raise FrameError(f"an array of dtype {text!r} is not accepted")
     try:
         import numpy as np
     except ImportError:
         raise FrameError("an array arrived and numpy is not installed: pip install numpy") from None
     try:
-        dtype = np.dtype(dtype_text)
+        return np.dtype(text)
     except TypeError as error:
-        raise FrameError(f"an array of dtype {dtype_text!r} is not accepted") from error
-    if math.prod(shape) * dtype.itemsize != buffer.nbytes:
-        raise FrameError(
-            f"an array of shape {shape} and dtype {dtype_text} does not have {buffer.nbytes} bytes"
-        )
-    return np.frombuffer(buffer, dtype=dtype).reshape(shape)
+        raise FrameError(f"an array of dtype {text!r} is not accepted") from error

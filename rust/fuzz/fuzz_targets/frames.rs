@@ -19,7 +19,8 @@ fn decode(data: &[u8], chunk: usize) -> (Vec<Vec<u8>>, bool) {
                 Source::Input(input, offset) => input[offset..offset + parts.size].to_vec(),
                 Source::Owned(frame) => frame,
             };
-            let end = parts.attachments(&frame).last().map_or(parts.body.end, |last| last.end);
+            let body = parts.layout.body();
+            let end = parts.layout.attachments(&frame).last().map_or(body.end, |last| last.end);
             assert_eq!(end, frame.len());
             frames.push(frame);
             Ok::<(), FrameError>(())

@@ -2,8 +2,32 @@
 
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::PyBufferError;
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+
+/// The bytes of a `bytes` object.
+///
+/// # Safety
+/// A live `bytes` object, which stays alive for as long as the slice is used; the thread is attached.
+#[inline(always)]
+pub unsafe fn bytes<'a>(object: *mut ffi::PyObject) -> &'a [u8] {
+    // SAFETY: as promised; `bytes` never change.
+    unsafe {
+        let start = ffi::PyBytes_AS_STRING(object).cast::<u8>();
+        std::slice::from_raw_parts(start, ffi::Py_SIZE(object).unsigned_abs())
+    }
+}
+
+/// The bytes of an object that is exactly a `bytes`; None for any other.
+///
+/// # Safety
+/// A live object, which stays alive for as long as the slice is used; the thread is attached.
+#[inline(always)]
+pub unsafe fn plain<'a>(object: *mut ffi::PyObject) -> Option<&'a [u8]> {
+    // SAFETY: as promised, and of the right class.
+    unsafe { (ffi::PyBytes_CheckExact(object) != 0).then(|| bytes(object)) }
+}
 
 /// An acquired buffer: `bytes` directly, anything else through the buffer protocol.
 pub enum Held<'a, 'py> {

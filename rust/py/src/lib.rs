@@ -6,6 +6,7 @@ mod correlation;
 mod errors;
 mod frame;
 mod info;
+mod ints;
 mod json;
 mod metrics;
 mod object;
@@ -17,6 +18,7 @@ use pyo3::prelude::*;
 // The GIL is what protects `cell::GilCell`; a free-threaded interpreter turns it on when it loads this module.
 #[pymodule(gil_used = true)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    ints::init(module.py())?;
     info::init(module)?;
     queue::init(module)?;
     frame::init(module)?;

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
+import sys
 import weakref
+
+import pytest
 
 from aisys.messaging.frames import Correlation
 
@@ -81,3 +84,35 @@ def test_a_finaliser_may_use_the_table() -> None:
     table.add(Node())
     table.drain()
     assert seen == [0, 0]
+
+
+def test_unusual_ids_are_refused_or_read() -> None:
+    """Ids are whole numbers of 64 bits; anything else is an error and finds nothing."""
+    table = Correlation()
+    corr = table.add("value")
+    for wrong, error in ((-1, OverflowError), (1 << 64, OverflowError), ("1", TypeError)):
+        with pytest.raises(error):
+            table.take(wrong)  # type: ignore[arg-type]
+        with pytest.raises(error):
+            table.get(wrong)  # type: ignore[arg-type]
+    assert table.take(corr) == "value"
+
+
+def test_a_table_leaves_no_memory_behind() -> None:
+    """Values go in and out, by take or drain, without leaving an object behind."""
+    table = Correlation()
+
+    def use() -> None:
+        ids = [table.add(object()) for _ in range(20)]
+        for corr in ids[:10]:
+            assert table.get(corr) is table.take(corr)
+        table.drain()
+
+    for _ in range(50):
+        use()
+    gc.collect()
+    before = sys.getallocatedblocks()
+    for _ in range(500):
+        use()
+    gc.collect()
+    assert sys.getallocatedblocks() - before < 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sys
 import weakref
@@ -19,6 +20,7 @@ from aisys.messaging.frames import (
     FrameEncoder,
     Kind,
 )
+from aisys.messaging.hello import PROTOCOL_VERSION, Hello, VersionMismatch
 
 
 def test_a_frame_shows_every_field() -> None:
@@ -156,6 +158,160 @@ def test_bad_arguments_are_refused(fields: dict[str, object], error: type[Except
     assert encoder.pending_bytes == 0
 
 
+@pytest.mark.parametrize(
+    ("positional", "named", "problem"),
+    [
+        ((2, 1, None), {}, "missing required argument: 'body'"),
+        ((), {"kind": 2, "target": None, "body": b""}, "missing required argument: 'corr'"),
+        ((2, 1, None, b""), {"kind": 2}, "multiple values for argument 'kind'"),
+        ((2, 1, None, b""), {"size": 2}, "unexpected keyword argument 'size'"),
+        ((2, 1, None, b"", 0, 100, 0, None, None, 0), {}, "at most 9 arguments"),
+        ((2, 1, None, b"", None), {}, "NoneType"),
+    ],
+)
+def test_arguments_are_those_of_a_function(
+    positional: tuple[object, ...], named: dict[str, object], problem: str
+) -> None:
+    """Arguments that are missing, given twice or unknown are a TypeError, as for any function."""
+    encoder = FrameEncoder()
+    with pytest.raises(TypeError, match=problem):
+        encoder.add(*positional, **named)  # type: ignore[arg-type]
+    assert encoder.take() == b""
+
+
+class Number:
+    """Counts as a whole number without being one."""
+
+    def __index__(self) -> int:
+        return 3
+
+
+class Text(str):
+    """A string of a class of its own."""
+
+    __slots__ = ()
+
+
+class Bytes(bytes):
+    """Bytes of a class of their own."""
+
+    __slots__ = ()
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_unusual_arguments_mean_the_same(named: bool) -> None:
+    """Enums, subclasses, `__index__`, other sequences and keywords give the frame plain arguments give."""
+    plain, unusual = FrameEncoder(), FrameEncoder()
+    trace = bytes(range(24))
+    attachments = [b"x", b"yz"]
+    plain.add(2, 2**64 - 1, "A.b", b"body", 4, 3, 2**40, trace, attachments)
+    fields = {
+        "kind": Kind.REQUEST,
+        "corr": 2**64 - 1,
+        "target": Text("A.b"),
+        "body": Bytes(b"body"),
+        "flags": 4,
+        "prio": Number(),
+        "deadline_us": 2**40,
+        "trace": Bytes(trace),
+        "attachments": iter(attachments),
+    }
+    if named:
+        unusual.add(**fields)  # type: ignore[arg-type]
+    else:
+        unusual.add(*fields.values())  # type: ignore[arg-type]
+    assert unusual.take() == plain.take()
+
+
+@pytest.mark.parametrize("value", [0, 1, 2**30 - 1, 2**30, 2**60 - 1, 2**60, 2**63, 2**64 - 1])
+def test_whole_numbers_of_every_size_travel(value: int) -> None:
+    """Correlation and deadline take and give every number of 64 bits."""
+    encoder = FrameEncoder()
+    encoder.add(2, value, None, b"", 0, 100, value)
+    (frame,) = FrameDecoder().feed(encoder.take())
+    assert (frame.corr, frame.deadline_us) == (value, value)
+    for beyond in (-value - 1, value + 2**64):
+        with pytest.raises(OverflowError):
+            encoder.add(2, beyond, None, b"")
+
+
+@pytest.mark.parametrize("count", [0, 1, 16, 17, 300])
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_any_number_of_attachments_travels(count: int, kind: type[list[bytes]]) -> None:
+    """Attachments come back in order, few or many, from a list or a tuple."""
+    attachments = kind(bytes([number % 256]) * number for number in range(count))
+    encoder = FrameEncoder()
+    encoder.add(2, 1, None, b"body", attachments=attachments)
+    (frame,) = FrameDecoder().feed(encoder.take())
+    assert [bytes(view) for view in frame.attachments] == list(attachments)
+    assert frame.body == b"body"
+
+
+def test_a_batch_grows_and_keeps_its_bytes() -> None:
+    """Batches of every size hold what was added, whatever the size of the one before."""
+    encoder, decoder = FrameEncoder(), FrameDecoder()
+    for size in (0, 10, 5_000_000, 1, 300, 2_000_000, 0):
+        bodies = [bytes([size % 251]) * size, b"last"]
+        for body in bodies:
+            encoder.add(2, 1, "A.b", body)
+        batch = encoder.take()
+        frames = decoder.feed(batch)
+        assert len(batch) == sum(frame.size for frame in frames)
+        assert [frame.body for frame in frames] == bodies
+
+
+def test_two_batches_are_two_objects() -> None:
+    """A batch that was taken never changes, whatever the encoder does next."""
+    encoder = FrameEncoder()
+    encoder.add(2, 1, None, b"first")
+    first = encoder.take()
+    copy = bytes(bytearray(first))
+    encoder.add(2, 2, None, b"other")
+    assert encoder.take() != first
+    assert first == copy
+
+
+def test_a_frame_cannot_be_made_or_changed() -> None:
+    """Frames come from a decoder only, and their fields are read-only."""
+    encoder = FrameEncoder()
+    encoder.add(2, 1, None, b"")
+    (frame,) = FrameDecoder().feed(encoder.take())
+    with pytest.raises(TypeError):
+        type(frame)()
+    for name in ("kind", "corr", "target", "body", "prio"):
+        with pytest.raises(AttributeError):
+            setattr(frame, name, 1)
+        with pytest.raises(AttributeError):
+            delattr(frame, name)
+
+
+def test_frames_outlive_their_decoder() -> None:
+    """Many frames kept at once stay what they were after batch and decoder are gone."""
+    encoder, decoder = FrameEncoder(), FrameDecoder()
+    kept = []
+    for round_number in range(5):
+        for number in range(300):
+            encoder.add(2, number + 1, "A.b", str(number * round_number).encode())
+        kept.append(decoder.feed(encoder.take()))
+    del decoder
+    for round_number, frames in enumerate(kept):
+        assert [frame.corr for frame in frames] == list(range(1, 301))
+        assert [frame.body for frame in frames] == [
+            str(number * round_number).encode() for number in range(300)
+        ]
+
+
+def test_another_protocol_version_is_named() -> None:
+    """A greeting of another version is a frame like any other, and says so before anything else is read."""
+    encoder = FrameEncoder()
+    encoder.add(Kind.HELLO, 0, None, bytes([PROTOCOL_VERSION + 1]) + b"not even JSON")
+    (frame,) = FrameDecoder().feed(encoder.take())
+    with pytest.raises(
+        VersionMismatch, match=f"version {PROTOCOL_VERSION + 1}, this process {PROTOCOL_VERSION}"
+    ):
+        Hello.decode(frame.body, "the peer")
+
+
 def test_a_broken_decoder_stays_broken() -> None:
     """After bytes that are no frame, good frames are refused too: where they begin is unknown."""
     encoder = FrameEncoder()
@@ -222,5 +378,35 @@ def test_frames_leave_no_memory_behind(pieces: int) -> None:
     before = sys.getallocatedblocks()
     for _ in range(500):
         exchange()
+    gc.collect()
+    assert sys.getallocatedblocks() - before < 100
+
+
+def test_errors_leave_no_memory_behind() -> None:
+    """Refused arguments and broken bytes leave no object behind."""
+    encoder = FrameEncoder(max_frame_bytes=1000)
+    good = FrameEncoder()
+    good.add(2, 1 << 40, "A.b", b"x" * 600)
+    batch = good.take() * 3 + bytes(60)
+
+    def refuse() -> None:
+        for arguments in (
+            (0, 1 << 40, f"T.{'x'}", b"body"),
+            (2, 1 << 40, "A.b", b"x" * 2000),
+            (2, 1 << 70, "A.b", b""),
+            (2, 1, "A.b", b"", 0, 100, 0, b"short"),
+            (2, 1, "A.b", b"", 0, 100, 0, None, [b"x", 1]),
+        ):
+            with contextlib.suppress(FrameError, OverflowError, TypeError, ValueError):
+                encoder.add(*arguments)  # type: ignore[arg-type]
+        with contextlib.suppress(FrameError):
+            FrameDecoder().feed(batch)
+
+    for _ in range(50):
+        refuse()
+    gc.collect()
+    before = sys.getallocatedblocks()
+    for _ in range(500):
+        refuse()
     gc.collect()
     assert sys.getallocatedblocks() - before < 100

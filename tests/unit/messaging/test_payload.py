@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aisys.errors import FrameError
+from aisys.json import JSONEncodeError
 from aisys.messaging.payload import pack, unpack
 
 
@@ -140,3 +141,11 @@ def test_numpy_is_not_imported() -> None:
     """Packing bytes does not load numpy."""
     code = "import sys; from aisys.messaging.payload import pack; pack({'a': b'x'}); sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_value_that_contains_itself_is_refused() -> None:
+    """Looking for arrays ends, also in a value that contains itself twice over."""
+    value: list[Any] = []
+    value.extend([value, value])
+    with pytest.raises(JSONEncodeError, match="contains itself"):
+        pack(value)

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::{
-    FLAG_ATTACHED, FLAG_NAMED, FrameError, Header, Limits, MAX_ATTACHMENTS, MAX_KIND, MAX_TARGET_BYTES,
-    MAX_TARGET_TABLE_BYTES, MIN_FRAME_BYTES, RESERVED_FLAGS, TRACE_BYTES,
+    FLAG_ATTACHED, FLAG_NAMED, FrameError, Limits, MAX_ATTACHMENTS, MAX_KIND, MAX_TARGET_BYTES, MAX_TARGET_TABLE_BYTES,
+    MIN_FRAME_BYTES, RESERVED_FLAGS, le16, le32, le64,
 };
 
 /// First allocation for a frame that came in pieces; a frame's announced length alone never allocates.
@@ -22,33 +22,50 @@ pub enum TargetRef {
     Literal(Range<usize>),
 }
 
-/// Where the parts of a checked frame lie, relative to its first byte.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parts {
-    pub header: Header,
-    pub size: usize,
-    pub target: TargetRef,
-    pub body: Range<usize>,
-    /// Where the lengths of the attachments begin, and how many there are.
-    table: usize,
-    count: usize,
+/// Where the body and the attachments of a checked frame lie, relative to its first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    body: u32,
+    body_end: u32,
+    /// Where the lengths of the attachments begin, behind their count; 0 if there are none.
+    table: u32,
 }
 
-impl Parts {
-    pub fn attachment_count(&self) -> usize {
-        self.count
+impl Layout {
+    #[inline]
+    pub fn body(&self) -> Range<usize> {
+        self.body as usize..self.body_end as usize
     }
 
-    /// The ranges of the attachments within `frame`, which must be the bytes these parts were read from.
+    /// How many attachments there are in `frame`, which must be the bytes this layout was read from.
+    pub fn attachment_count(&self, frame: &[u8]) -> usize {
+        match self.table as usize {
+            0 => 0,
+            table => le16(frame, table - 2) as usize,
+        }
+    }
+
+    /// The ranges of the attachments within `frame`, which must be the bytes this layout was read from.
     pub fn attachments<'a>(&self, frame: &'a [u8]) -> impl Iterator<Item = Range<usize>> + 'a {
-        let mut start = self.body.end;
-        let lengths = frame.get(self.table..self.table + 4 * self.count).unwrap_or_default();
+        let mut start = self.body_end as usize;
+        let table = self.table as usize;
+        let lengths = &frame[table..table + 4 * self.attachment_count(frame)];
         lengths.chunks_exact(4).map(move |length| {
             let range = start..start + le32(length, 0) as usize;
             start = range.end;
             range
         })
     }
+}
+
+/// What a receiver needs of a checked frame at once; the other fields are read from its bytes when they are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parts {
+    pub kind: u8,
+    pub corr: u64,
+    pub size: usize,
+    pub target: TargetRef,
+    pub layout: Layout,
 }
 
 /// The bytes of a decoded frame.
@@ -91,6 +108,7 @@ impl Decoder {
     }
 
     /// Decode what is complete and keep the rest. An error, of the bytes or of `sink`, breaks the decoder for ever.
+    #[inline]
     pub fn feed<E, F>(&mut self, data: &[u8], mut sink: F) -> Result<(), E>
     where
         E: From<FrameError>,
@@ -107,6 +125,7 @@ impl Decoder {
         outcome
     }
 
+    #[inline]
     fn run<E, F>(&mut self, data: &[u8], sink: &mut F) -> Result<(), E>
     where
         E: From<FrameError>,
@@ -155,6 +174,7 @@ impl Decoder {
         Ok((self.tail.len() == size).then_some(used + more))
     }
 
+    #[inline]
     fn check_size(&self, bytes: usize) -> Result<usize, FrameError> {
         if bytes < MIN_FRAME_BYTES {
             return Err(FrameError::TooShort { bytes });
@@ -170,17 +190,18 @@ impl Decoder {
 }
 
 /// Check a whole frame of at least [`MIN_FRAME_BYTES`] and find its parts.
+#[inline]
 fn parse(frame: &[u8], names: &mut Names, limits: &Limits) -> Result<Parts, FrameError> {
-    let header = read_header(frame);
-    if header.kind == 0 || header.kind > MAX_KIND {
-        return Err(FrameError::BadKind(header.kind));
+    let (flags, kind) = (le16(frame, 4), frame[6]);
+    if kind == 0 || kind > MAX_KIND {
+        return Err(FrameError::BadKind(kind));
     }
-    if header.flags & RESERVED_FLAGS != 0 {
-        return Err(FrameError::ReservedFlags(header.flags));
+    if flags & RESERVED_FLAGS != 0 {
+        return Err(FrameError::ReservedFlags(flags));
     }
     let id = le32(frame, 48);
     let mut at = MIN_FRAME_BYTES;
-    let target = if header.flags & FLAG_NAMED != 0 {
+    let target = if flags & FLAG_NAMED != 0 {
         let name = read_name(frame, at)?;
         at = name.end;
         define(id, name, names, limits)?
@@ -191,31 +212,23 @@ fn parse(frame: &[u8], names: &mut Names, limits: &Limits) -> Result<Parts, Fram
     } else {
         return Err(FrameError::TargetUnknown(id));
     };
-    let mut parts = Parts {
-        header,
+    let layout = if flags & FLAG_ATTACHED != 0 {
+        read_table(frame, at)?
+    } else {
+        // A frame's length has 32 bits, so every place within it has.
+        Layout {
+            body: at as u32,
+            body_end: frame.len() as u32,
+            table: 0,
+        }
+    };
+    Ok(Parts {
+        kind,
+        corr: le64(frame, 8),
         size: frame.len(),
         target,
-        body: at..frame.len(),
-        table: at,
-        count: 0,
-    };
-    if header.flags & FLAG_ATTACHED != 0 {
-        read_table(frame, &mut parts)?;
-    }
-    Ok(parts)
-}
-
-fn read_header(frame: &[u8]) -> Header {
-    let mut trace = [0; TRACE_BYTES];
-    trace.copy_from_slice(&frame[24..48]);
-    Header {
-        flags: le16(frame, 4),
-        kind: frame[6],
-        prio: frame[7],
-        corr: le64(frame, 8),
-        deadline_us: le64(frame, 16),
-        trace,
-    }
+        layout,
+    })
 }
 
 fn read_name(frame: &[u8], at: usize) -> Result<Range<usize>, FrameError> {
@@ -256,8 +269,7 @@ fn define(id: u32, name: Range<usize>, names: &mut Names, limits: &Limits) -> Re
     Ok(TargetRef::Define(id, name))
 }
 
-fn read_table(frame: &[u8], parts: &mut Parts) -> Result<(), FrameError> {
-    let at = parts.table;
+fn read_table(frame: &[u8], at: usize) -> Result<Layout, FrameError> {
     if at + 2 > frame.len() {
         return Err(FrameError::AttachmentsTruncated);
     }
@@ -273,23 +285,9 @@ fn read_table(frame: &[u8], parts: &mut Parts) -> Result<(), FrameError> {
     if total > room {
         return Err(FrameError::AttachmentsTruncated);
     }
-    parts.table = table.start;
-    parts.count = count;
-    parts.body = table.end..frame.len() - total as usize;
-    Ok(())
-}
-
-#[inline]
-fn le16(bytes: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes([bytes[at], bytes[at + 1]])
-}
-
-#[inline]
-fn le32(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-}
-
-#[inline]
-fn le64(bytes: &[u8], at: usize) -> u64 {
-    u64::from(le32(bytes, at)) | u64::from(le32(bytes, at + 4)) << 32
+    Ok(Layout {
+        body: table.end as u32,
+        body_end: (frame.len() - total as usize) as u32,
+        table: table.start as u32,
+    })
 }

@@ -10,6 +10,27 @@ use super::{
 /// A batch buffer larger than this is given back after use instead of being kept for the next batch.
 const KEEP_CAPACITY: usize = 1 << 20;
 
+/// The memory that a batch grows in.
+pub trait Batch {
+    /// Make room for so many bytes behind those that are there; false if there is no memory for them.
+    fn reserve(&mut self, more: usize) -> bool;
+
+    /// Append; whoever calls has reserved the room.
+    fn push(&mut self, bytes: &[u8]);
+}
+
+impl Batch for Vec<u8> {
+    #[inline]
+    fn reserve(&mut self, more: usize) -> bool {
+        self.try_reserve(more).is_ok()
+    }
+
+    #[inline]
+    fn push(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
 /// Whom a frame is for.
 #[derive(Clone, Copy, Debug)]
 pub enum Target<'a> {
@@ -23,27 +44,41 @@ pub enum Target<'a> {
 ///
 /// A frame that is refused leaves the encoder as it was: a caller's oversized request must not break the link for
 /// the others.
-pub struct Encoder {
+pub struct Encoder<B = Vec<u8>> {
     limits: Limits,
-    batch: Vec<u8>,
+    batch: B,
     frames: usize,
     ids: HashMap<Box<str>, u32>,
     name_bytes: usize,
 }
 
 impl Encoder {
-    pub fn new(limits: Limits) -> Self {
+    /// Begin the next batch in the memory of this one. Names stay known: the frames that defined them count as sent.
+    pub fn reset(&mut self) {
+        let mut batch = self.next(Vec::new());
+        if batch.capacity() <= KEEP_CAPACITY {
+            batch.clear();
+            self.batch = batch;
+        }
+    }
+}
+
+impl<B: Batch> Encoder<B> {
+    pub fn new(limits: Limits) -> Self
+    where
+        B: Default,
+    {
         Self {
             limits,
-            batch: Vec::new(),
+            batch: B::default(),
             frames: 0,
             ids: HashMap::new(),
             name_bytes: 0,
         }
     }
 
-    /// The bytes of the batch so far.
-    pub fn batch(&self) -> &[u8] {
+    /// The batch so far.
+    pub fn batch(&self) -> &B {
         &self.batch
     }
 
@@ -51,14 +86,11 @@ impl Encoder {
         self.frames
     }
 
-    /// Begin the next batch. Names stay known: the frames that defined them count as sent.
-    pub fn reset(&mut self) {
+    /// Begin the next batch in `batch` and return this one. Names stay known: the frames that defined them count as
+    /// sent.
+    pub fn next(&mut self, batch: B) -> B {
         self.frames = 0;
-        if self.batch.capacity() > KEEP_CAPACITY {
-            self.batch = Vec::new();
-        } else {
-            self.batch.clear();
-        }
+        std::mem::replace(&mut self.batch, batch)
     }
 
     /// The number under which the receiver knows a name, once a frame has defined it.
@@ -67,6 +99,7 @@ impl Encoder {
     }
 
     /// Append a frame and return its size in bytes. The NAMED and ATTACHED flags are this function's own.
+    #[inline]
     pub fn add(
         &mut self,
         header: &Header,
@@ -88,7 +121,9 @@ impl Encoder {
         self.check(header, flags, size, attachments.len())?;
 
         let batch = &mut self.batch;
-        batch.reserve(size);
+        if !batch.reserve(size) {
+            return Err(FrameError::NoMemory { bytes: size });
+        }
         let mut fixed = [0u8; MIN_FRAME_BYTES];
         fixed[0..4].copy_from_slice(&(size as u32).to_le_bytes());
         fixed[4..6].copy_from_slice(&flags.to_le_bytes());
@@ -98,30 +133,31 @@ impl Encoder {
         fixed[16..24].copy_from_slice(&header.deadline_us.to_le_bytes());
         fixed[24..48].copy_from_slice(&header.trace);
         fixed[48..52].copy_from_slice(&id.to_le_bytes());
-        batch.extend_from_slice(&fixed);
+        batch.push(&fixed);
         if let Some(name) = name {
-            batch.extend_from_slice(&(name.len() as u16).to_le_bytes());
-            batch.extend_from_slice(name.as_bytes());
+            batch.push(&(name.len() as u16).to_le_bytes());
+            batch.push(name.as_bytes());
             if define {
                 self.name_bytes += name.len();
                 self.ids.insert(name.into(), id);
             }
         }
         if !attachments.is_empty() {
-            batch.extend_from_slice(&(attachments.len() as u16).to_le_bytes());
+            batch.push(&(attachments.len() as u16).to_le_bytes());
             for buffer in attachments {
-                batch.extend_from_slice(&(buffer.len() as u32).to_le_bytes());
+                batch.push(&(buffer.len() as u32).to_le_bytes());
             }
         }
-        batch.extend_from_slice(body);
+        batch.push(body);
         for buffer in attachments {
-            batch.extend_from_slice(buffer);
+            batch.push(buffer);
         }
         self.frames += 1;
         Ok(size)
     }
 
     /// The id to write, the name to write, and whether that name defines the id.
+    #[inline]
     fn resolve<'a>(&self, target: Target<'a>) -> Result<(u32, Option<&'a str>, bool), FrameError> {
         let name = match target {
             Target::None => return Ok((0, None, false)),
@@ -129,6 +165,10 @@ impl Encoder {
             Target::Id(id) => return Err(FrameError::TargetUnknown(id)),
             Target::Name(name) => name,
         };
+        self.resolve_name(name)
+    }
+
+    fn resolve_name<'a>(&self, name: &'a str) -> Result<(u32, Option<&'a str>, bool), FrameError> {
         if let Some(id) = self.ids.get(name) {
             return Ok((*id, None, false));
         }
@@ -143,6 +183,7 @@ impl Encoder {
         Ok((if room { self.ids.len() as u32 + 1 } else { 0 }, Some(name), room))
     }
 
+    #[inline]
     fn check(&self, header: &Header, flags: u16, size: usize, attachments: usize) -> Result<(), FrameError> {
         if header.kind == 0 || header.kind > MAX_KIND {
             return Err(FrameError::BadKind(header.kind));

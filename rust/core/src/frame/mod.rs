@@ -8,8 +8,8 @@ mod encode;
 #[cfg(test)]
 mod tests;
 
-pub use decode::{Decoder, Parts, Source, TargetRef};
-pub use encode::{Encoder, Target};
+pub use decode::{Decoder, Layout, Parts, Source, TargetRef};
+pub use encode::{Batch, Encoder, Target};
 
 use std::fmt;
 
@@ -63,6 +63,38 @@ pub struct Header {
     pub trace: [u8; TRACE_BYTES],
 }
 
+impl Header {
+    /// The fixed fields of a frame of at least [`HEADER_BYTES`].
+    #[inline]
+    pub fn read(frame: &[u8]) -> Self {
+        let mut trace = [0; TRACE_BYTES];
+        trace.copy_from_slice(&frame[24..HEADER_BYTES]);
+        Self {
+            flags: le16(frame, 4),
+            kind: frame[6],
+            prio: frame[7],
+            corr: le64(frame, 8),
+            deadline_us: le64(frame, 16),
+            trace,
+        }
+    }
+}
+
+#[inline]
+fn le16(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes([bytes[at], bytes[at + 1]])
+}
+
+#[inline]
+fn le32(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+#[inline]
+fn le64(bytes: &[u8], at: usize) -> u64 {
+    u64::from(le32(bytes, at)) | u64::from(le32(bytes, at + 4)) << 32
+}
+
 /// Bytes that are not frames of this protocol, or a frame that its limits do not admit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameError {
@@ -93,6 +125,10 @@ pub enum FrameError {
         count: usize,
     },
     AttachmentsTruncated,
+    /// The batch cannot grow by that much.
+    NoMemory {
+        bytes: usize,
+    },
     /// An earlier error: where frames begin is no longer known.
     Broken,
 }
@@ -121,6 +157,7 @@ impl fmt::Display for FrameError {
                 write!(f, "{count} attachments; the limit is {MAX_ATTACHMENTS}")
             }
             Self::AttachmentsTruncated => f.write_str("the attachments end after their frame"),
+            Self::NoMemory { bytes } => write!(f, "no memory for a frame of {bytes} bytes"),
             Self::Broken => f.write_str("the link broke at an earlier frame"),
         }
     }

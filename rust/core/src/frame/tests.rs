@@ -78,14 +78,19 @@ impl Reader {
                     names.last().cloned()
                 }
             };
-            let attachments: Vec<Vec<u8>> = parts.attachments(frame).map(|range| frame[range].to_vec()).collect();
-            assert_eq!(attachments.len(), parts.attachment_count());
-            let mut header = parts.header;
+            let attachments: Vec<Vec<u8>> = parts
+                .layout
+                .attachments(frame)
+                .map(|range| frame[range].to_vec())
+                .collect();
+            assert_eq!(attachments.len(), parts.layout.attachment_count(frame));
+            let mut header = Header::read(frame);
+            assert_eq!((header.kind, header.corr), (parts.kind, parts.corr));
             header.flags &= !(FLAG_NAMED | FLAG_ATTACHED);
             messages.push(Message {
                 header,
                 target,
-                body: frame[parts.body.clone()].to_vec(),
+                body: frame[parts.layout.body()].to_vec(),
                 attachments,
             });
             Ok(())
@@ -94,14 +99,14 @@ impl Reader {
 }
 
 fn encode(messages: &[Message], limits: Limits) -> Vec<u8> {
-    let mut encoder = Encoder::new(limits);
+    let mut encoder: Encoder = Encoder::new(limits);
     for message in messages {
         let before = encoder.batch().len();
         let size = message.add_to(&mut encoder);
         assert_eq!(size, Ok(encoder.batch().len() - before));
     }
     assert_eq!(encoder.frames(), messages.len());
-    encoder.batch().to_vec()
+    encoder.batch().clone()
 }
 
 fn arb_message() -> impl Strategy<Value = Message> {
@@ -229,6 +234,34 @@ fn a_refused_frame_leaves_the_encoder_as_it_was() {
         (0, 0, None)
     );
     assert_eq!(Message::new(2, Some("A.b"), b"").add_to(&mut encoder), Ok(57));
+}
+
+/// A batch in memory that has an end.
+#[derive(Default)]
+struct Scarce(Vec<u8>);
+
+impl Batch for Scarce {
+    fn reserve(&mut self, more: usize) -> bool {
+        self.0.len() + more <= 120
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+}
+
+#[test]
+fn a_batch_without_memory_refuses_the_frame_alone() {
+    let mut encoder = Encoder::<Scarce>::new(Limits::default());
+    let header = Message::new(2, None, b"").header;
+    assert_eq!(encoder.add(&header, Target::None, b"", &[]), Ok(52));
+    assert_eq!(
+        encoder.add(&header, Target::Name("A.b"), &[0; 100], &[]),
+        Err(FrameError::NoMemory { bytes: 157 })
+    );
+    assert_eq!((encoder.frames(), encoder.id_of("A.b")), (1, None));
+    assert_eq!(encoder.add(&header, Target::Name("A.b"), b"", &[]), Ok(57));
+    assert_eq!(encoder.next(Scarce::default()).0.len(), 109);
 }
 
 #[test]

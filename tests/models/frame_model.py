@@ -68,41 +68,50 @@ class ModelEncoder:
         return fixed + rest
 
 
+class ModelError(Exception):
+    """The bytes break a rule."""
+
+
+def _must(rule: bool, what: str) -> None:
+    if not rule:
+        raise ModelError(what)
+
+
 @dataclass
 class ModelDecoder:
-    """One link direction, receiving end, for whole batches of good frames."""
+    """One link direction, receiving end, for whole batches: every rule and limit of the page."""
 
+    max_frame_bytes: int = 16 << 20
+    max_targets: int = 65536
     names: list[str] = field(default_factory=list)
 
     def decode(self, batch: bytes) -> Iterable[ModelFrame]:
-        """The frames of a batch."""
-        while batch:
+        """The frames of a batch, without what is left of a last one that is not whole.
+
+        Raises:
+            ModelError: the bytes break a rule.
+        """
+        while len(batch) >= 4:
             (size,) = struct.unpack_from("<I", batch)
+            _must(_FIXED.size <= size <= self.max_frame_bytes, "length")
+            if len(batch) < size:
+                return
             yield self._one(batch[:size])
             batch = batch[size:]
 
     def _one(self, data: bytes) -> ModelFrame:
         _, flags, kind, prio, corr, deadline_us, trace, number = _FIXED.unpack_from(data)
+        _must(1 <= kind <= 63, "kind")
+        _must(flags < 0x100, "reserved flags")
         rest = data[_FIXED.size :]
-        target = self.names[number - 1] if number and not flags & NAMED else None
         if flags & NAMED:
-            (length,) = _LENGTH.unpack_from(rest)
-            target = rest[2 : 2 + length].decode()
-            rest = rest[2 + length :]
-            if number:
-                assert number == len(self.names) + 1
-                self.names.append(target)
-        attachments = []
+            target, rest = self._named(number, rest)
+        else:
+            _must(number <= len(self.names), "unknown target")
+            target = self.names[number - 1] if number else None
+        attachments: list[bytes] = []
         if flags & ATTACHED:
-            (count,) = _LENGTH.unpack_from(rest)
-            lengths = struct.unpack_from(f"<{count}I", rest, 2)
-            rest = rest[2 + 4 * count :]
-            start = len(rest) - sum(lengths)
-            buffers = rest[start:]
-            rest = rest[:start]
-            for length in lengths:
-                attachments.append(buffers[:length])
-                buffers = buffers[length:]
+            rest, attachments = _attached(rest)
         return ModelFrame(
             kind=kind,
             corr=corr,
@@ -114,3 +123,37 @@ class ModelDecoder:
             trace=None if trace == NO_TRACE else trace,
             attachments=tuple(attachments),
         )
+
+    def _named(self, number: int, rest: bytes) -> tuple[str, bytes]:
+        _must(len(rest) >= 2, "name")
+        (length,) = _LENGTH.unpack_from(rest)
+        _must(1 <= length <= 512, "length of a name")
+        _must(len(rest) >= 2 + length, "name")
+        try:
+            target = rest[2 : 2 + length].decode()
+        except UnicodeDecodeError:
+            raise ModelError("name") from None
+        if number:
+            _must(number == len(self.names) + 1, "order of names")
+            _must(number <= self.max_targets, "number of names")
+            self.names.append(target)
+            _must(sum(len(name.encode()) for name in self.names) <= 4 << 20, "bytes of names")
+        return target, rest[2 + length :]
+
+
+def _attached(rest: bytes) -> tuple[bytes, list[bytes]]:
+    """The body, and the attachments behind it."""
+    _must(len(rest) >= 2, "attachment table")
+    (count,) = _LENGTH.unpack_from(rest)
+    _must(count <= 4096, "number of attachments")
+    _must(len(rest) >= 2 + 4 * count, "attachment table")
+    lengths = struct.unpack_from(f"<{count}I", rest, 2)
+    rest = rest[2 + 4 * count :]
+    start = len(rest) - sum(lengths)
+    _must(start >= 0, "attachments")
+    attachments = []
+    at = start
+    for length in lengths:
+        attachments.append(rest[at : at + length])
+        at += length
+    return rest[:start], attachments
