@@ -32,9 +32,9 @@ class HostAgent(Agent):
         self._spans = spans
 
     @method(timeout_s=2.0, priority=10)
-    async def expose_metrics(self) -> bytes:
-        """The host's metrics as Prometheus text."""
-        return self._registry.render({"host": self.host})
+    async def expose_metrics(self, openmetrics: bool = False) -> bytes:
+        """The host's metrics as Prometheus text, or as OpenMetrics."""
+        return self._registry.render({"host": self.host}, openmetrics=openmetrics)
 
     @method(timeout_s=2.0, priority=10)
     async def find_spans(self, trace_id: str) -> list[dict[str, Any]]:
@@ -119,10 +119,11 @@ class MachineAgent(Agent):
         return [asdict(report) for report in found]
 
     @method(timeout_s=5.0)
-    async def expose_metrics(self) -> bytes:
-        """The metrics of all hosts of this machine as one Prometheus text."""
-        texts = await self._ask_hosts("expose_metrics")
-        return merge([self._control.metrics.render({"host": self.host}), *texts])
+    async def expose_metrics(self, openmetrics: bool = False) -> bytes:
+        """The metrics of all hosts of this machine as one Prometheus text, or as OpenMetrics."""
+        texts = await self._ask_hosts("expose_metrics", openmetrics=openmetrics)
+        own = self._control.metrics.render({"host": self.host}, openmetrics=openmetrics)
+        return merge([own, *texts])
 
     @method(timeout_s=5.0)
     async def find_spans(self, trace_id: str) -> list[dict[str, Any]]:

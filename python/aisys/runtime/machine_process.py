@@ -16,6 +16,7 @@ from aisys import json, logs
 from aisys.config import Fleet, control_socket
 from aisys.errorbus import Collector
 from aisys.errors import AisysError, ConfigError
+from aisys.metrics import Format, negotiate
 from aisys.runtime.internal_agents import MachineAgent, MachineControl
 from aisys.runtime.log_rotation import rotate_logs
 from aisys.runtime.metrics_http import MetricsServer
@@ -48,7 +49,6 @@ from aisys.supervision import (
 WARM = "aisys.runtime.host_process:warm"
 HOUSEKEEPING_S = 1.0
 MAX_PROBLEM_CHARS = 16_000
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class MachineProcess:
@@ -180,11 +180,16 @@ class MachineProcess:
             await self._serve_metrics()
 
     async def _serve_metrics(self) -> None:
-        async def metrics() -> tuple[int, str, bytes]:
-            text = await self._node.caller.call(machine_agent_name(self._machine), "expose_metrics")
-            return 200, METRICS_TYPE, bytes(text)
+        async def metrics(accept: str | None) -> tuple[int, str, bytes]:
+            chosen = negotiate(accept)
+            text = await self._node.caller.call(
+                machine_agent_name(self._machine),
+                "expose_metrics",
+                {"openmetrics": chosen is Format.OPENMETRICS},
+            )
+            return 200, chosen.value, bytes(text)
 
-        async def ready() -> tuple[int, str, bytes]:
+        async def ready(_accept: str | None) -> tuple[int, str, bytes]:
             ready = self._supervisor.ready
             return (200, "text/plain", b"ready\n") if ready else (503, "text/plain", b"not ready\n")
 

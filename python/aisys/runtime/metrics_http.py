@@ -9,8 +9,8 @@ MAX_REQUEST_BYTES = 8192
 REQUEST_TIMEOUT_S = 5.0
 MAX_CONNECTIONS = 32
 
-Page = Callable[[], Awaitable[tuple[int, str, bytes]]]
-"""Gives (status, content type, body)."""
+Page = Callable[[str | None], Awaitable[tuple[int, str, bytes]]]
+"""Takes the request's `Accept` header, if it has one, and gives (status, content type, body)."""
 
 _REASONS = {
     200: "OK",
@@ -82,4 +82,11 @@ class MetricsServer:
         page = self._pages.get(target.partition("?")[0])
         if page is None:
             return 404, plain, f"pages: {' '.join(self._pages)}\n".encode()
-        return await page()
+        return await page(_accept(head))
+
+
+def _accept(head: bytes) -> str | None:
+    """The media types that the client takes; several headers count as one list."""
+    fields = (line.partition(b":") for line in head.split(b"\r\n")[1:])
+    found = [value.decode("latin-1") for name, _, value in fields if name.lower() == b"accept"]
+    return ", ".join(found) or None

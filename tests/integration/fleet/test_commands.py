@@ -9,6 +9,9 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as text_string_to_openmetrics_families,
+)
 from prometheus_client.parser import text_string_to_metric_families
 
 from support.fleet import Fleet
@@ -136,6 +139,21 @@ def test_metrics_of_every_agent_on_one_endpoint(running_fleet: Fleet) -> None:
 
     assert ("NLUAgent", "analyze_text") in served
     assert ("RequestCoordinator", "submit_request") in served
+
+
+def test_metrics_as_openmetrics_for_who_asks(running_fleet: Fleet) -> None:
+    """A scraper that accepts OpenMetrics gets all hosts' metrics in it, to the last line."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{9464 + running_fleet.offset}/metrics",
+        headers={"Accept": "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.1"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as page:
+        kind, text = page.headers["Content-Type"], page.read().decode()
+    families = {family.name for family in text_string_to_openmetrics_families(text)}
+
+    assert kind.startswith("application/openmetrics-text; version=1.0.0")
+    assert text.endswith("# EOF\n")
+    assert "aisys_calls" in families
 
 
 def test_the_metrics_port_serves_nothing_else(running_fleet: Fleet) -> None:
