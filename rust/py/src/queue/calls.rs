@@ -1,6 +1,6 @@
 //! The methods that are called most, by the interpreter's own convention (see `raw`).
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
@@ -39,6 +39,17 @@ fn new_bool(value: bool) -> Object {
 fn none() -> Object {
     // SAFETY: attached, and it lives for ever.
     unsafe { Object::borrowed(ffi::Py_None()) }
+}
+
+/// The methods that are called most take no arguments by a convention that could: CPython calls functions of it without
+/// a detour, `METH_NOARGS` only where it sees the method, not where a loop calls one that it has kept.
+#[cold]
+fn takes_none(function: &str, count: ffi::Py_ssize_t) -> *mut ffi::PyObject {
+    raw::slowly(|_| {
+        Err(PyTypeError::new_err(format!(
+            "PriorityQueue.{function}() takes no arguments ({count} given)"
+        )))
+    })
 }
 
 /// # Safety
@@ -147,9 +158,16 @@ unsafe extern "C" fn put(
 
 /// # Safety
 /// See `put_nowait`.
-unsafe extern "C" fn get_nowait(slf: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
+unsafe extern "C" fn get_nowait(
+    slf: *mut ffi::PyObject,
+    _: *mut *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+) -> *mut ffi::PyObject {
     // SAFETY: as `put_nowait`.
     unsafe {
+        if count > 0 {
+            return takes_none("get_nowait", count);
+        }
         raw::quickly(
             |py| {
                 let queue: &PriorityQueue = raw::receiver(slf);
@@ -166,9 +184,18 @@ unsafe extern "C" fn get_nowait(slf: *mut ffi::PyObject, _: *mut ffi::PyObject) 
 
 /// # Safety
 /// See `put_nowait`.
-unsafe extern "C" fn get(slf: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
+unsafe extern "C" fn get(
+    slf: *mut ffi::PyObject,
+    _: *mut *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+) -> *mut ffi::PyObject {
     // SAFETY: as `put_nowait`.
-    unsafe { raw::quickly(|_| coroutine::new(slf, Wish::Get), |py| start(py, slf, Wish::Get)) }
+    unsafe {
+        if count > 0 {
+            return takes_none("get", count);
+        }
+        raw::quickly(|_| coroutine::new(slf, Wish::Get), |py| start(py, slf, Wish::Get))
+    }
 }
 
 /// # Safety
@@ -523,7 +550,7 @@ Remove and return the next item, once there is one.
 
 Raises:
     QueueShutDown: the queue was shut down and nothing is left.",
-                call: Call::None(get),
+                call: Call::Positional(get),
             },
             Method {
                 name: c"get_nowait",
@@ -533,7 +560,7 @@ Take the next item.
 Raises:
     asyncio.QueueEmpty: none is ready.
     QueueShutDown: the queue was shut down and nothing is left.",
-                call: Call::None(get_nowait),
+                call: Call::Positional(get_nowait),
             },
             Method {
                 name: c"get_many",
