@@ -384,29 +384,37 @@ async def _ping_asyncio(number: int) -> None:
 # --- from another thread
 
 
-async def _threaded_ours(number: int) -> None:
-    queue: PriorityQueue[object] = PriorityQueue()
+def _threaded_ours(number: int) -> Coroutine[Any, Any, object]:
     todo = _work(number)
 
-    def produce() -> None:
-        put = queue.put_threadsafe
-        for priority, item in todo:
-            put(item, priority)
+    async def main() -> None:
+        queue: PriorityQueue[object] = PriorityQueue()
 
-    await _with_thread(produce, _get_all(queue, number))
+        def produce() -> None:
+            put = queue.put_threadsafe
+            for priority, item in todo:
+                put(item, priority)
+
+        await _with_thread(produce, _get_all(queue, number))
+
+    return main()
 
 
-async def _threaded_asyncio(number: int) -> None:
-    queue: asyncio.Queue[object] = asyncio.Queue()
+def _threaded_asyncio(number: int) -> Coroutine[Any, Any, object]:
     todo = _work(number)
-    loop = asyncio.get_running_loop()
 
-    def produce() -> None:
-        put, soon = queue.put_nowait, loop.call_soon_threadsafe
-        for _, item in todo:
-            soon(put, item)
+    async def main() -> None:
+        queue: asyncio.Queue[object] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
 
-    await _with_thread(produce, _get_all(queue, number))
+        def produce() -> None:
+            put, soon = queue.put_nowait, loop.call_soon_threadsafe
+            for _, item in todo:
+                soon(put, item)
+
+        await _with_thread(produce, _get_all(queue, number))
+
+    return main()
 
 
 async def _with_thread(produce: Callable[[], None], consume: Coroutine[Any, Any, None]) -> None:

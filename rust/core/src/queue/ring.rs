@@ -73,7 +73,7 @@ impl<T> Ring<T> {
     pub fn pop(&mut self) -> Option<Entry<T>> {
         let entry = self.entries.pop_front()?;
         self.step();
-        if self.dead > 0 || self.entries.is_empty() {
+        if self.dead > 0 || (self.entries.is_empty() && self.entries.capacity() > KEEP_ENTRIES) {
             self.settle();
         }
         Some(entry)
