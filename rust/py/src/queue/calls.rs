@@ -5,6 +5,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
+use super::ids::new_id;
 use super::order::{Arguments, DEFAULT_PRIORITY, Order, quick_priority, read_priority};
 use super::state::State;
 use super::wish::Wish;
@@ -19,16 +20,6 @@ type Values = *const *mut ffi::PyObject;
 unsafe fn bound(py: Python<'_>, slf: *mut ffi::PyObject) -> Bound<'_, PriorityQueue> {
     // SAFETY: as promised.
     unsafe { Bound::from_borrowed_ptr(py, slf).cast_into_unchecked() }
-}
-
-fn new_int(id: u64) -> Option<Object> {
-    // SAFETY: attached, since methods run so; the result is a new reference or null.
-    unsafe {
-        match i64::try_from(id) {
-            Ok(id) => Object::owned(ffi::PyLong_FromLongLong(id)),
-            Err(_) => Object::owned(ffi::PyLong_FromUnsignedLongLong(id)),
-        }
-    }
 }
 
 fn new_bool(value: bool) -> Object {
@@ -79,7 +70,7 @@ unsafe extern "C" fn put_nowait(
                 if getters {
                     PriorityQueue::notify(&bound(py, slf), false, 1);
                 }
-                new_int(id)
+                new_id(id)
             },
             |py| {
                 let (item, order) = given.read(py, true)?;
@@ -116,7 +107,7 @@ unsafe extern "C" fn put_threadsafe(
                     }
                     state.put_plain(|| Object::borrowed(item), priority)
                 })??;
-                new_int(id)
+                new_id(id)
             },
             |py| {
                 let (item, order) = given.read(py, false)?;
@@ -433,7 +424,11 @@ unsafe extern "C" fn qsize(slf: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *m
     unsafe {
         let queue: &PriorityQueue = raw::receiver(slf);
         raw::quickly(
-            |py| new_int(queue.state.try_with(py, |state| state.items.len() as u64)?),
+            |py| {
+                Object::owned(ffi::PyLong_FromSize_t(
+                    queue.state.try_with(py, |state| state.items.len())?,
+                ))
+            },
             |py| {
                 let size = queue.state.with(py, |state| state.items.len())?;
                 Ok(size.into_pyobject(py)?.into_any().unbind())

@@ -6,6 +6,7 @@
 
 mod calls;
 mod coroutine;
+mod ids;
 mod order;
 mod state;
 mod waiting;
@@ -319,6 +320,8 @@ fn too_many_times() -> PyErr {
 }
 
 pub fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    // SAFETY: attached, as `module` shows.
+    unsafe { ids::init() };
     coroutine::init(module.py())?;
     calls::init(module.py())?;
     module.add_class::<PriorityQueue>()
