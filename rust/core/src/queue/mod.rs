@@ -304,7 +304,7 @@ impl<T> PrioQueue<T> {
     }
 
     /// Take the first entry of a ring.
-    #[inline]
+    #[inline(always)]
     fn leave(&mut self, priority: usize) -> Option<Entry<T>> {
         let ring = &mut self.rings[priority];
         let entry = ring.pop()?;
