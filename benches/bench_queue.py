@@ -21,12 +21,20 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from aisys.queue import PriorityQueue
 from benches.ratio import Group, Prepare, Side, Work, cases, empty_loop, run_case
 
-DEPTHS = ((0, "0"), (1_000, "1k"), (100_000, "100k"))
+Promise = tuple[float | None, float | None]
+"""The ratio to a peer that must be, and the one to aim at."""
+
+# The depth, and what is promised there against asyncio and against heapq.
+DEPTHS: tuple[tuple[int, str, Promise, Promise], ...] = (
+    (0, "0", (5.0, 8.0), (None, None)),
+    (1_000, "1k", (10.0, 25.0), (5.0, 15.0)),
+    (100_000, "100k", (10.0, 25.0), (5.0, 15.0)),
+    (1_000_000, "1M", (10.0, 25.0), (5.0, 15.0)),
+)
 BURST = 32
 BATCH = 64
-PREFILLED = 10_000
+PREFILLED = ((10_000, "10k"), (100_000, "100k"))
 THREADED = 20_000
-ITEM = object()
 # Half of the items as most programs have them, with few priorities; half with any of the 256.
 PRIORITIES = [
     random.Random(number).choice((0, 50, 100, 100, 100, 200))
@@ -34,31 +42,47 @@ PRIORITIES = [
     else random.Random(number).randrange(256)
     for number in range(4099)
 ]
+FEW = [random.Random(number).choice((50, 100, 100, 200)) for number in range(4099)]
+
+
+class Job:
+    """An item as programs have them."""
+
+    __slots__ = ("name", "number")
+
+    def __init__(self, number: int) -> None:
+        self.name = f"job-{number}"
+        self.number = number
+
+
+# Of several kinds, so that no row is about one object that is always at hand.
+ITEMS: list[object] = [
+    (Job(number), {"id": number}, f"text {number}", (number, "a"), float(number))[number % 5]
+    for number in range(5003)
+]
 
 Peer = asyncio.PriorityQueue[tuple[int, int, object]]
-_RUNNER = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+    "uvloop": uvloop.new_event_loop,
+    "asyncio": asyncio.new_event_loop,
+}
+_RUNNERS = {name: asyncio.Runner(loop_factory=new_loop) for name, new_loop in LOOPS.items()}
 
 
 def close() -> None:
-    """End the event loop."""
-    _RUNNER.close()
+    """End the event loops."""
+    for runner in _RUNNERS.values():
+        runner.close()
 
 
 def groups() -> list[Group]:
     """The rows."""
     rows = [
-        Group(
-            f"put + get_nowait, depth {name}",
-            (
-                Side("aisys", _ours_at(depth), "ours"),
-                Side("asyncio", _asyncio_at(depth)),
-                Side("heapq", _heapq_at(depth)),
-                empty_loop(),
-            ),
-        )
-        for depth, name in DEPTHS
+        _at_depth(f"put + get_nowait, depth {name}", depth, PRIORITIES, *promises)
+        for depth, name, *promises in DEPTHS[:-1]
     ]
     rows += [
+        _at_depth("put + get_nowait, depth 1k, 3 priorities", 1_000, FEW, *DEPTHS[1][2:]),
         Group(
             f"put + get_nowait, {BATCH} at once",
             (
@@ -67,34 +91,83 @@ def groups() -> list[Group]:
                 empty_loop(),
             ),
         ),
-        _awaited("await get, prefilled", _drain_ours, _drain_asyncio, step=1000, most=PREFILLED),
-        _awaited("await get, bursts of 32", _bursts_ours, _bursts_asyncio, step=100 * BURST),
-        _awaited("await get, always asleep", _ping_ours, _ping_asyncio, step=1000),
-        _awaited("put from a thread", _threaded_ours, _threaded_asyncio, step=1000, most=THREADED),
     ]
+    for loop in LOOPS:
+        suffix = "" if loop == "uvloop" else f", {loop} loop"
+        rows += [
+            _awaited(
+                f"await get, prefilled {name}{suffix}",
+                loop,
+                (_drain_ours, _drain_asyncio, (10.0, 20.0)),
+                step=1000,
+                most=most,
+                block_s=0.05 if most > THREADED else None,
+            )
+            for most, name in PREFILLED
+        ]
+        rows += [
+            _awaited(
+                f"await get, bursts of {BURST}{suffix}",
+                loop,
+                (_bursts_ours, _bursts_asyncio, (3.0, 4.5)),
+                step=100 * BURST,
+            ),
+            _awaited(
+                f"await get, always asleep{suffix}",
+                loop,
+                (_ping_ours, _ping_asyncio, (1.0, 1.3)),
+                step=1000,
+            ),
+            _awaited(
+                f"put from a thread{suffix}",
+                loop,
+                (_threaded_ours, _threaded_asyncio, (8.0, 17.0)),
+                step=1000,
+                most=THREADED,
+                peer="call_soon_threadsafe + asyncio.Queue",
+            ),
+        ]
+    # A million tuples leave the allocator's free memory scattered, which rows after this would feel.
+    depth, name, *promises = DEPTHS[-1]
+    rows.append(_at_depth(f"put + get_nowait, depth {name}", depth, PRIORITIES, *promises))
     return rows
 
 
-def _priorities(number: int) -> list[int]:
-    return list(islice(cycle(PRIORITIES), number))
+def _at_depth(
+    name: str, depth: int, priorities: list[int], asyncio_: Promise, heap: Promise
+) -> Group:
+    return Group(
+        name,
+        (
+            Side("aisys", _ours_at(depth, priorities), "ours"),
+            Side("asyncio", _asyncio_at(depth, priorities), must=asyncio_[0], goal=asyncio_[1]),
+            Side("heapq", _heapq_at(depth, priorities), must=heap[0], goal=heap[1]),
+            empty_loop(),
+        ),
+    )
+
+
+def _work(number: int, priorities: list[int] = PRIORITIES) -> list[tuple[int, object]]:
+    """So many priorities and items."""
+    return list(islice(zip(cycle(priorities), cycle(ITEMS)), number))
 
 
 # --- put and get at a depth
 
 
-def _ours_at(depth: int) -> Callable[[], Prepare]:
+def _ours_at(depth: int, priorities: list[int]) -> Callable[[], Prepare]:
     def make() -> Prepare:
         queue: PriorityQueue[object] = PriorityQueue()
-        for priority in _priorities(depth):
-            queue.put_nowait(ITEM, priority)
+        for priority, item in _work(depth, priorities):
+            queue.put_nowait(item, priority)
         put, get = queue.put_nowait, queue.get_nowait
 
         def prepare(operations: int) -> Work:
-            priorities = _priorities(operations)
+            todo = _work(operations, priorities)
 
             def work() -> None:
-                for priority in priorities:
-                    put(ITEM, priority)
+                for priority, item in todo:
+                    put(item, priority)
                     get()
 
             return work
@@ -104,20 +177,20 @@ def _ours_at(depth: int) -> Callable[[], Prepare]:
     return make
 
 
-def _asyncio_at(depth: int) -> Callable[[], Prepare]:
+def _asyncio_at(depth: int, priorities: list[int]) -> Callable[[], Prepare]:
     def make() -> Prepare:
         queue: Peer = asyncio.PriorityQueue()
         numbers = count()
-        for priority in _priorities(depth):
-            queue.put_nowait((priority, next(numbers), ITEM))
+        for priority, item in _work(depth, priorities):
+            queue.put_nowait((priority, next(numbers), item))
         put, get = queue.put_nowait, queue.get_nowait
 
         def prepare(operations: int) -> Work:
-            priorities = _priorities(operations)
+            todo = _work(operations, priorities)
 
             def work() -> None:
-                for priority in priorities:
-                    put((priority, next(numbers), ITEM))
+                for priority, item in todo:
+                    put((priority, next(numbers), item))
                     get()
 
             return work
@@ -127,19 +200,19 @@ def _asyncio_at(depth: int) -> Callable[[], Prepare]:
     return make
 
 
-def _heapq_at(depth: int) -> Callable[[], Prepare]:
+def _heapq_at(depth: int, priorities: list[int]) -> Callable[[], Prepare]:
     def make() -> Prepare:
         numbers = count()
-        heap = [(priority, next(numbers), ITEM) for priority in _priorities(depth)]
+        heap = [(priority, next(numbers), item) for priority, item in _work(depth, priorities)]
         heapq.heapify(heap)
         push, pop = heapq.heappush, heapq.heappop
 
         def prepare(operations: int) -> Work:
-            priorities = _priorities(operations)
+            todo = _work(operations, priorities)
 
             def work() -> None:
-                for priority in priorities:
-                    push(heap, (priority, next(numbers), ITEM))
+                for priority, item in todo:
+                    push(heap, (priority, next(numbers), item))
                     pop(heap)
 
             return work
@@ -151,13 +224,13 @@ def _heapq_at(depth: int) -> Callable[[], Prepare]:
 
 def _ours_batches() -> Prepare:
     queue: PriorityQueue[object] = PriorityQueue()
-    items = [ITEM] * BATCH
+    items = ITEMS[:BATCH]
 
     def prepare(operations: int) -> Work:
-        priorities = _priorities(operations // BATCH)
+        todo = _work(operations // BATCH)
 
         def work() -> None:
-            for priority in priorities:
+            for priority, _ in todo:
                 queue.put_many(items, priority)
                 queue.get_many(BATCH)
 
@@ -170,16 +243,16 @@ def _asyncio_batches() -> Prepare:
     queue: Peer = asyncio.PriorityQueue()
     numbers = count()
     put, get = queue.put_nowait, queue.get_nowait
-    turns = [None] * BATCH
+    items = ITEMS[:BATCH]
 
     def prepare(operations: int) -> Work:
-        priorities = _priorities(operations // BATCH)
+        todo = _work(operations // BATCH)
 
         def work() -> None:
-            for priority in priorities:
-                for _ in turns:
-                    put((priority, next(numbers), ITEM))
-                for _ in turns:
+            for priority, _ in todo:
+                for item in items:
+                    put((priority, next(numbers), item))
+                for _ in items:
                     get()
 
         return work
@@ -194,29 +267,48 @@ Start = Callable[[int], Coroutine[Any, Any, object]]
 """Fills the queues for a number of items and returns the coroutine that is timed."""
 
 
-def _awaited(name: str, ours: Start, peer: Start, *, step: int, most: int = 1_000_000) -> Group:
+def _awaited(
+    name: str,
+    loop: str,
+    sides: tuple[Start, Start, Promise],
+    *,
+    step: int,
+    most: int = 1_000_000,
+    block_s: float | None = None,
+    peer: str = "asyncio",
+) -> Group:
+    ours, theirs, (must, goal) = sides
     return Group(
         name,
         (
-            Side("aisys", _timed_coroutine(ours), "ours", step, most),
-            Side("asyncio", _timed_coroutine(peer), step=step, most=most),
+            Side("aisys", _timed_coroutine(ours, loop), "ours", step, most),
+            Side(
+                peer,
+                _timed_coroutine(theirs, loop),
+                step=step,
+                most=most,
+                must=must,
+                goal=goal,
+            ),
             empty_loop(),
         ),
+        block_s=block_s,
     )
 
 
-def _timed_coroutine(start: Start) -> Callable[[], Prepare]:
+def _timed_coroutine(start: Start, loop: str) -> Callable[[], Prepare]:
     def make() -> Prepare:
         def prepare(operations: int) -> Work:
             coroutine = start(operations)
-            return lambda: _RUNNER.run(coroutine)
+            run = _RUNNERS[loop].get_loop().run_until_complete
+            return lambda: run(coroutine)
 
         return prepare
 
     return make
 
 
-async def _get_all(queue: PriorityQueue[object] | Peer, number: int) -> None:
+async def _get_all(queue: PriorityQueue[Any] | asyncio.Queue[Any], number: int) -> None:
     get = queue.get
     for _ in range(number):
         await get()
@@ -224,39 +316,39 @@ async def _get_all(queue: PriorityQueue[object] | Peer, number: int) -> None:
 
 def _drain_ours(number: int) -> Coroutine[Any, Any, object]:
     queue: PriorityQueue[object] = PriorityQueue()
-    for priority in _priorities(number):
-        queue.put_nowait(ITEM, priority)
+    for priority, item in _work(number):
+        queue.put_nowait(item, priority)
     return _get_all(queue, number)
 
 
 def _drain_asyncio(number: int) -> Coroutine[Any, Any, object]:
     queue: Peer = asyncio.PriorityQueue()
-    for index, priority in enumerate(_priorities(number)):
-        queue.put_nowait((priority, index, ITEM))
+    for index, (priority, item) in enumerate(_work(number)):
+        queue.put_nowait((priority, index, item))
     return _get_all(queue, number)
 
 
 async def _bursts_ours(number: int) -> None:
     queue: PriorityQueue[object] = PriorityQueue()
-    priorities = _priorities(BURST)
+    todo = _work(BURST)
     consumer = asyncio.ensure_future(_get_all(queue, number))
     put = queue.put_nowait
     for _ in range(number // BURST):
-        for priority in priorities:
-            put(ITEM, priority)
+        for priority, item in todo:
+            put(item, priority)
         await asyncio.sleep(0)
     await consumer
 
 
 async def _bursts_asyncio(number: int) -> None:
     queue: Peer = asyncio.PriorityQueue()
-    priorities = _priorities(BURST)
+    todo = _work(BURST)
     consumer = asyncio.ensure_future(_get_all(queue, number))
     put = queue.put_nowait
     numbers = count()
     for _ in range(number // BURST):
-        for priority in priorities:
-            put((priority, next(numbers), ITEM))
+        for priority, item in todo:
+            put((priority, next(numbers), item))
         await asyncio.sleep(0)
     await consumer
 
@@ -271,8 +363,8 @@ async def _ping_ours(number: int) -> None:
             back.put_nowait(await there.get(), 100)
 
     other = asyncio.ensure_future(answer())
-    for _ in range(number // 2):
-        there.put_nowait(ITEM, 100)
+    for item in islice(cycle(ITEMS), number // 2):
+        there.put_nowait(item, 100)
         await back.get()
     await other
 
@@ -286,8 +378,8 @@ async def _ping_asyncio(number: int) -> None:
             back.put_nowait(await there.get())
 
     other = asyncio.ensure_future(answer())
-    for index in range(number // 2):
-        there.put_nowait((100, index, ITEM))
+    for index, item in enumerate(islice(cycle(ITEMS), number // 2)):
+        there.put_nowait((100, index, item))
         await back.get()
     await other
 
@@ -295,27 +387,37 @@ async def _ping_asyncio(number: int) -> None:
 # --- from another thread
 
 
-async def _threaded_ours(number: int) -> None:
-    queue: PriorityQueue[object] = PriorityQueue()
+def _threaded_ours(number: int) -> Coroutine[Any, Any, object]:
+    todo = _work(number)
 
-    def produce() -> None:
-        put = queue.put_threadsafe
-        for priority in _priorities(number):
-            put(ITEM, priority)
+    async def main() -> None:
+        queue: PriorityQueue[object] = PriorityQueue()
 
-    await _with_thread(produce, _get_all(queue, number))
+        def produce() -> None:
+            put = queue.put_threadsafe
+            for priority, item in todo:
+                put(item, priority)
+
+        await _with_thread(produce, _get_all(queue, number))
+
+    return main()
 
 
-async def _threaded_asyncio(number: int) -> None:
-    queue: Peer = asyncio.PriorityQueue()
-    loop = asyncio.get_running_loop()
+def _threaded_asyncio(number: int) -> Coroutine[Any, Any, object]:
+    todo = _work(number)
 
-    def produce() -> None:
-        put, soon = queue.put_nowait, loop.call_soon_threadsafe
-        for index, priority in enumerate(_priorities(number)):
-            soon(put, (priority, index, ITEM))
+    async def main() -> None:
+        queue: asyncio.Queue[object] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
 
-    await _with_thread(produce, _get_all(queue, number))
+        def produce() -> None:
+            put, soon = queue.put_nowait, loop.call_soon_threadsafe
+            for _, item in todo:
+                soon(put, item)
+
+        await _with_thread(produce, _get_all(queue, number))
+
+    return main()
 
 
 async def _with_thread(produce: Callable[[], None], consume: Coroutine[Any, Any, None]) -> None:

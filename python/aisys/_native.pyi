@@ -3,11 +3,11 @@
 """The Rust extension. Reached only through the face modules of each hot path."""
 
 from asyncio import Future
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from types import GenericAlias
 from typing import Any, Generic, Self, TypeVar, final
 
-from typing_extensions import Buffer, disjoint_base
+from typing_extensions import Buffer
 
 from aisys.clock import Clock
 
@@ -360,9 +360,25 @@ def merge(expositions: Iterable[bytes]) -> bytes:
 
 # --- queue: face `aisys.queue` ---
 
-@disjoint_base
-class QueueCore(Generic[_T]):
-    """The part of the priority queue that never waits. Use `aisys.queue.PriorityQueue`."""
+@final
+class PriorityQueue(Generic[_T]):
+    """A queue with 256 priorities, 0 served first, first in first out within one.
+
+    It does what `asyncio.Queue` does and more: items may be delayed, may expire, may be cancelled
+    or moved by the id that putting them gave, and may be put from other threads. It belongs to the
+    event loop on which it is awaited; everything but `put_threadsafe` is called from there.
+
+    Producers that wait for room get it in the order in which they came, and nobody overtakes them.
+    A cancelled `get` never loses an item.
+
+    Args:
+        maxsize: how many items, ready and delayed, there may be; 0 is any number.
+        ageing_s: an item gains one priority for each `ageing_s` seconds it waits, so that low
+            priorities are served late but not never. None: strict priorities.
+        on_expired: called with each item whose deadline passed before it was got. It runs within
+            the call that found the item; what it raises goes to `sys.unraisablehook`.
+        clock: whose `monotonic` to use instead of the system's.
+    """
 
     def __new__(
         cls,
@@ -395,6 +411,26 @@ class QueueCore(Generic[_T]):
             QueueShutDown: the queue was shut down.
             ValueError: a priority or a time is out of range.
         """
+    def put(
+        self,
+        item: _T,
+        priority: int = 100,
+        *,
+        delay_s: float = 0.0,
+        deadline_s: float | None = None,
+    ) -> Coroutine[Any, Any, int]:
+        """Put an item once there is room, and return its id.
+
+        Args:
+            item: what to put.
+            priority: 0 (first) to 255 (last).
+            delay_s: how long it stays out of reach, from the moment it is in.
+            deadline_s: how long it may be got, from the moment it is in; None is for ever.
+
+        Raises:
+            QueueShutDown: the queue was shut down.
+            ValueError: a priority or a time is out of range.
+        """
     def put_many(self, items: Iterable[_T], priority: int = 100) -> None:
         """Put several items of one priority, all or none.
 
@@ -412,6 +448,12 @@ class QueueCore(Generic[_T]):
             RuntimeError: the loop of a waiting consumer is closed; the item was not put.
             ValueError: the priority is out of range.
         """
+    def get(self) -> Coroutine[Any, Any, _T]:
+        """Remove and return the next item, once there is one.
+
+        Raises:
+            QueueShutDown: the queue was shut down and nothing is left.
+        """
     def get_nowait(self) -> _T:
         """Take the next item.
 
@@ -421,6 +463,13 @@ class QueueCore(Generic[_T]):
         """
     def get_many(self, max: int) -> list[_T]:
         """Take up to max items that are ready, maybe none."""
+    def get_batch(self, max: int) -> Coroutine[Any, Any, list[_T]]:
+        """Wait for an item, and return it with what else is ready, at most `max` items.
+
+        Raises:
+            QueueShutDown: the queue was shut down and nothing is left.
+            ValueError: `max` is below 1.
+        """
     def cancel(self, id: int) -> bool:
         """Take out the item of an id, ready or delayed; False if it is not here any more."""
     def reprioritize(self, id: int, priority: int) -> bool:
@@ -447,28 +496,13 @@ class QueueCore(Generic[_T]):
         Raises:
             ValueError: there is none.
         """
+    def join(self) -> Coroutine[Any, Any, None]:
+        """Return once every item that was put was got and dealt with (`task_done`).
+
+        Items that were cancelled or expired count as dealt with.
+        """
     def shutdown(self, immediate: bool = False) -> None:
         """Let no more items in; with immediate, throw away those that are here."""
-    def _try_get(self, default: object) -> object:
-        """The next item, or the default if none is ready."""
-    def _get_or_wait(self, future: Future[None], first: bool) -> object:
-        """The next item, or the future itself, which is then woken when there is one."""
-    def _reserve(self, future: Future[None]) -> bool:
-        """Reserve a place; if there is none, the future is woken with one reserved for it."""
-    def _release(self) -> None:
-        """Give a reserved place back."""
-    def _put_reserved(
-        self, item: _T, priority: int, delay_s: float, deadline_s: float | None
-    ) -> int:
-        """Put an item into a reserved place, which is used up whatever happens."""
-    def _wait_done(self, future: Future[None]) -> bool:
-        """Register a future that is woken when all work is done; False if it is done already."""
-    def _forget(self, future: Future[None]) -> None:
-        """Forget a future that does not wait any more."""
-    def _wake(self) -> bool:
-        """Wake as many getters as items are ready; whether some still wait."""
-    def _due_s(self) -> float | None:
-        """Seconds until the earliest delayed item is due, or None."""
 
 # --- JSON: face `aisys.json`, which documents what these functions promise ---
 

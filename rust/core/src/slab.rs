@@ -1,9 +1,10 @@
 //! Values under ids that are never reused while anyone could still hold them.
 //!
-//! An id is `generation << 32 | index`. Taking a value raises the slot's generation, so an id that outlived its
+//! An id is `generation << 32 | index`, and takes 63 bits. Taking a value raises the slot's generation, so an id that outlived its
 //! value (a reply that comes after its call was cancelled) finds nothing instead of somebody else's value.
 
 const NONE: u32 = u32::MAX;
+const LAST_GENERATION: u32 = u32::MAX >> 1;
 /// A larger slab gives its memory back when it runs empty.
 const KEEP_SLOTS: usize = 4096;
 
@@ -175,7 +176,11 @@ impl<T> Slab<T> {
 
 fn next_generation(generation: u32) -> u32 {
     // 0 is skipped so that no id is 0.
-    generation.checked_add(1).unwrap_or(1)
+    if generation < LAST_GENERATION {
+        generation + 1
+    } else {
+        1
+    }
 }
 
 #[inline]
@@ -208,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_generation_wraps_past_zero() {
-        assert_eq!(next_generation(u32::MAX), 1);
+        assert_eq!(next_generation(LAST_GENERATION), 1);
     }
 
     #[test]

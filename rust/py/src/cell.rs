@@ -39,13 +39,19 @@ impl<T> GilCell<T> {
     /// Run `change` on the value. `change` must not run Python code; if it does and that code comes back here, the
     /// inner call raises `RuntimeError`.
     #[inline]
-    pub fn with<R>(&self, _py: Python<'_>, change: impl FnOnce(&mut T) -> R) -> PyResult<R> {
+    pub fn with<R>(&self, py: Python<'_>, change: impl FnOnce(&mut T) -> R) -> PyResult<R> {
+        self.try_with(py, change).ok_or_else(reentered)
+    }
+
+    /// As `with`, but None where that would raise.
+    #[inline(always)]
+    pub fn try_with<R>(&self, _py: Python<'_>, change: impl FnOnce(&mut T) -> R) -> Option<R> {
         if self.busy.replace(true) {
-            return Err(reentered());
+            return None;
         }
         let _release = Release(&self.busy);
         // SAFETY: the GIL is held, and `busy` was false: no other reference to the value exists.
-        Ok(change(unsafe { &mut *self.value.get() }))
+        Some(change(unsafe { &mut *self.value.get() }))
     }
 
     /// The value for the garbage collector, or None if it is being changed just now. Skipping a traversal is safe:

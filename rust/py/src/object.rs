@@ -8,8 +8,8 @@ use pyo3::prelude::*;
 
 /// A strong reference; dropping it gives the reference up.
 ///
-/// Made, used and dropped only while attached to the interpreter: every function of this codec runs inside one
-/// call from Python and never detaches.
+/// Made, used and dropped only while attached to the interpreter: it lives within one call from Python that never
+/// detaches, or in an object of a native class, which is attached when it is deallocated.
 #[repr(transparent)]
 pub struct Object(NonNull<ffi::PyObject>);
 
@@ -41,6 +41,30 @@ impl Object {
         self.0.as_ptr()
     }
 
+    /// Whether both refer to one object.
+    #[inline(always)]
+    pub fn is(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+
+    /// Another reference to the same object.
+    #[inline(always)]
+    pub fn again(&self, _py: Python<'_>) -> Self {
+        // SAFETY: the caller shows that it is attached, and the object is alive as long as `self`.
+        unsafe { Self::borrowed(self.as_ptr()) }
+    }
+
+    /// The same reference as PyO3 sees it, lent.
+    pub fn bind<'a, 'py>(&'a self, py: Python<'py>) -> &'a Bound<'py, PyAny> {
+        self.as_py().bind(py)
+    }
+
+    /// The same reference as PyO3 keeps it, lent.
+    pub fn as_py(&self) -> &Py<PyAny> {
+        // SAFETY: both are transparent wrappers of one pointer that is not null, and both own a reference.
+        unsafe { &*std::ptr::from_ref(self).cast() }
+    }
+
     /// Gives the reference to whoever takes the pointer.
     #[inline(always)]
     pub fn into_ptr(self) -> *mut ffi::PyObject {
@@ -51,6 +75,17 @@ impl Object {
     pub fn into_bound(self, py: Python<'_>) -> Bound<'_, PyAny> {
         // SAFETY: the reference is owned and not null.
         unsafe { Bound::from_owned_ptr(py, self.into_ptr()) }
+    }
+}
+
+// SAFETY: a reference is not tied to a thread, only to being attached, which the type demands wherever it is dropped.
+unsafe impl Send for Object {}
+
+impl From<Bound<'_, PyAny>> for Object {
+    fn from(object: Bound<'_, PyAny>) -> Self {
+        let pointer = object.into_ptr();
+        // SAFETY: `into_ptr` gives up an owned reference, which is not null.
+        Self(unsafe { NonNull::new_unchecked(pointer) })
     }
 }
 

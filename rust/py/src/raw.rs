@@ -158,6 +158,19 @@ pub fn slowly(body: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>>) -> *mut ffi:
     outcome.unwrap_or_else(|payload| panicked(payload.as_ref()))
 }
 
+/// Run what may panic and ends in something else than an object; `None` means that an exception is set.
+///
+/// # Safety
+/// Called by the interpreter, so attached.
+#[inline(always)]
+pub unsafe fn caught<R>(body: impl FnOnce(Python<'_>) -> R) -> Option<R> {
+    // SAFETY: promised by the caller.
+    let py = unsafe { Python::assume_attached() };
+    catch_unwind(AssertUnwindSafe(|| body(py)))
+        .map_err(|payload| panicked(payload.as_ref()))
+        .ok()
+}
+
 #[cold]
 fn panicked(payload: &(dyn Any + Send)) -> *mut ffi::PyObject {
     let message = payload
@@ -219,7 +232,6 @@ pub unsafe fn arguments<'a, 'py, const N: usize>(
 
 /// An argument that has no default.
 #[cold]
-#[allow(dead_code)]
 pub fn required<'a, 'py>(
     given: Option<Borrowed<'a, 'py, PyAny>>,
     function: &str,

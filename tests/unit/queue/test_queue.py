@@ -87,6 +87,20 @@ def test_an_item_is_cancelled_by_its_id() -> None:
     assert not queue.reprioritize(ids[1], 3)
 
 
+def test_an_id_stays_what_it_is() -> None:
+    """An id that somebody keeps is not touched by those that are given out, kept or dropped, later."""
+    queue: PriorityQueue[int] = PriorityQueue()
+    kept = []
+    for number in range(300):
+        queue.put_nowait(number, 7)
+        mine = queue.put_nowait(number, number % 256)
+        kept.append((mine, str(mine)))
+        queue.put_nowait(number, deadline_s=9)
+    assert len({number for number, _ in kept}) == 300
+    assert all(str(number) == text and int(text) == number for number, text in kept)
+    assert all(queue.cancel(number) for number, _ in kept)
+
+
 def test_an_item_is_moved_by_its_id() -> None:
     """A moved item goes to the end of its new priority."""
     queue: PriorityQueue[str] = PriorityQueue()
