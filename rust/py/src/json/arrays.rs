@@ -5,12 +5,13 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
+use aisys_text::decimal::{self, Number};
+
 use super::cursor::Cursor;
 use super::errors::{Stop, pointer_error};
 use super::input::Input;
-use super::numbers::{self, Number};
 use super::parse::{MAX_DEPTH, Parser};
-use super::pointer::{self, Token};
+use super::pointer::{self, Path};
 
 const MISFIT: &str = "a number does not fit the dtype";
 
@@ -85,9 +86,9 @@ fn load<'py, T: Item>(object: &Bound<'py, PyAny>, at: &str, dtype: &str) -> PyRe
     let py = object.py();
     let numpy = py.import("numpy")?;
     let input = Input::new(object)?;
-    let tokens = pointer::tokens(at)?;
+    let path = Path::new(at).map_err(|malformed| malformed.into_pyerr(at))?;
     let mut parser = Parser::new(input.with_nul());
-    let read = array_place(&mut parser, &tokens).and_then(|place| {
+    let read = array_place(&mut parser, path).and_then(|place| {
         let Some((start, depth)) = place else { return Ok(None) };
         parser.cursor.go(start);
         if parser.cursor.peek() != b'[' {
@@ -98,7 +99,7 @@ fn load<'py, T: Item>(object: &Bound<'py, PyAny>, at: &str, dtype: &str) -> PyRe
             shape: Vec::new(),
         };
         collected.row(&mut parser.cursor, 0, depth)?;
-        if tokens.is_empty() {
+        if path.is_whole() {
             parser.end()?;
         }
         Ok(Some(collected))
@@ -113,12 +114,13 @@ fn load<'py, T: Item>(object: &Bound<'py, PyAny>, at: &str, dtype: &str) -> PyRe
 }
 
 /// Where the array starts and how deep; a whole document need not be passed over to find its end.
-fn array_place(parser: &mut Parser<'_>, tokens: &[Token]) -> Result<Option<(usize, usize)>, Stop> {
-    if tokens.is_empty() {
+fn array_place(parser: &mut Parser<'_>, path: Path<'_>) -> Result<Option<(usize, usize)>, Stop> {
+    if path.is_whole() {
         parser.cursor.skip_whitespace();
         return Ok(Some((parser.cursor.at(), 0)));
     }
-    Ok(pointer::find(parser, tokens)?.map(|place| (place.start, place.depth)))
+    let places = pointer::find(parser, &[path])?;
+    Ok(places[0].map(|place| (place.start, place.depth)))
 }
 
 impl<T: Item> Collected<T> {
@@ -168,7 +170,9 @@ impl<T: Item> Collected<T> {
         let innermost = self.shape.len() == level + 1;
         match cursor.peek() {
             b'-' | b'0'..=b'9' if innermost => {
-                let number = numbers::scan(cursor)?;
+                let read = decimal::scan(cursor.text(), at);
+                let (number, end) = read.map_err(|flaw| cursor.flawed(flaw))?;
+                cursor.go(end);
                 let item = T::of(&number).ok_or_else(|| cursor.refuse(MISFIT, at))?;
                 self.items.push(item);
                 Ok(())

@@ -76,13 +76,6 @@ impl<'a> Input<'a> {
             Self::Copied(copy) => copy,
         }
     }
-
-    /// The text.
-    #[inline(always)]
-    pub fn bytes(&self) -> &[u8] {
-        let all = self.with_nul();
-        &all[..all.len() - 1]
-    }
 }
 
 /// The error for a str that has no UTF-8 form, if that is why it has none.

@@ -1,7 +1,7 @@
 //! JSON: text to Python objects and back.
 //!
 //! `aisys.json` is the face of these functions; it documents what they promise. Reading is one pass from bytes to
-//! objects (`cursor`, `parse`, `strings`, `numbers`), writing one pass from objects to a reused buffer (`write`, `out`).
+//! objects (`cursor`, `parse`, `strings`), writing one pass from objects to a reused buffer (`write`, `out`).
 
 // Lengths and places in memory fit isize; 64-bit integers change their sign on purpose.
 #![allow(clippy::cast_possible_wrap)]
@@ -13,27 +13,26 @@ mod arrays;
 mod canonical;
 mod cursor;
 mod errors;
-mod float;
 mod input;
 mod keys;
-mod numbers;
 mod numpy;
 mod out;
 mod parse;
 mod plain;
 mod pointer;
 mod pool;
-mod powers;
 mod scan;
 mod setup;
+mod shapes;
 mod skip;
 mod strings;
-mod utf8;
+mod strs;
 mod wide;
 mod write;
 
 use std::convert::Infallible;
 
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
@@ -132,13 +131,15 @@ fn json_canonical<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes
 #[pyo3(signature = (buffer, pointer, *, default=Given::No, raw=false))]
 fn json_get<'py>(buffer: &Bound<'py, PyAny>, pointer: &str, default: Given, raw: bool) -> PyResult<Bound<'py, PyAny>> {
     let input = Input::new(buffer)?;
-    match default {
-        Given::No => pointer::require(buffer, &input, pointer, raw),
+    let (py, text) = (buffer.py(), input.with_nul());
+    let found = match default {
+        Given::No => pointer::require(py, text, &[pointer], raw)?.pop(),
         Given::Yes(default) => {
-            let found = pointer::get(buffer, &input, pointer, raw)?;
-            Ok(found.unwrap_or_else(|| default.into_bound(buffer.py())))
+            let found = pointer::get(py, text, &[pointer], raw)?.pop().flatten();
+            Some(found.unwrap_or_else(|| default.into_bound(py)))
         }
-    }
+    };
+    found.ok_or_else(|| PyRuntimeError::new_err("one pointer gives one value"))
 }
 
 /// The values at several JSON pointers: see `aisys.json.get_many`.
@@ -150,10 +151,9 @@ fn json_get_many<'py>(
     raw: bool,
 ) -> PyResult<Bound<'py, PyTuple>> {
     let input = Input::new(buffer)?;
-    let mut values = Vec::with_capacity(pointers.len());
-    for pointer in pointers {
-        values.push(pointer::require(buffer, &input, &pointer.extract::<String>()?, raw)?);
-    }
+    let pointers = pointers.extract::<Vec<String>>()?;
+    let pointers: Vec<&str> = pointers.iter().map(String::as_str).collect();
+    let values = pointer::require(buffer.py(), input.with_nul(), &pointers, raw)?;
     PyTuple::new(buffer.py(), values)
 }
 
@@ -165,6 +165,8 @@ fn json_loads_array<'py>(buffer: &Bound<'py, PyAny>, pointer: &str, dtype: &str)
 }
 
 pub fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    strs::init(module.py())?;
+    shapes::init(module.py());
     module.add_function(wrap_pyfunction!(json_setup, module)?)?;
     raw::add_functions(
         module,

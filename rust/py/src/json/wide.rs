@@ -1,21 +1,7 @@
-//! The same searches 32 bytes at a time, for processors that can (AVX2), and for text long enough to be worth a call.
-
-use super::scan::Run;
+//! The same search 32 bytes at a time, for processors that can (AVX2), and for text long enough to be worth a call.
 
 /// Text shorter than this is not worth it.
 pub const WORTH_BYTES: usize = 64;
-
-/// Goes over ordinary string bytes from `start` in steps of 32. The run may go on behind its end.
-#[inline(always)]
-pub fn string_run(text: &[u8], start: usize) -> Option<Run> {
-    #[cfg(target_arch = "x86_64")]
-    if text.len() - start >= WORTH_BYTES && std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: the processor has AVX2.
-        return Some(unsafe { x86::string_run(text, start) });
-    }
-    let _ = (text, start);
-    None
-}
 
 /// Copies ordinary string bytes in steps of 32, and tells how many: a multiple of 32, and perhaps not all.
 ///
@@ -39,8 +25,6 @@ mod x86 {
         _mm256_set1_epi8, _mm256_storeu_si256,
     };
 
-    use super::Run;
-
     const STEP: usize = 32;
 
     /// Marks the special bytes.
@@ -52,32 +36,6 @@ mod x86 {
         let last_control = _mm256_set1_epi8(0x1F);
         let control = _mm256_cmpeq_epi8(_mm256_max_epu8(bytes, last_control), last_control);
         _mm256_or_si256(_mm256_or_si256(quote, backslash), control)
-    }
-
-    #[target_feature(enable = "avx2")]
-    pub fn string_run(text: &[u8], start: usize) -> Run {
-        let mut at = start;
-        let mut beyond = 0;
-        while let Some(block) = text.get(at..at + STEP) {
-            // SAFETY: the block has the bytes that are loaded.
-            let bytes = unsafe { _mm256_loadu_si256(block.as_ptr().cast()) };
-            let found = _mm256_movemask_epi8(special(bytes)) as u32;
-            let high = _mm256_movemask_epi8(bytes) as u32;
-            if found != 0 {
-                let count = found.trailing_zeros();
-                beyond |= high & ((1_u32 << count) - 1);
-                return Run {
-                    end: at + count as usize,
-                    beyond_ascii: beyond != 0,
-                };
-            }
-            beyond |= high;
-            at += STEP;
-        }
-        Run {
-            end: at,
-            beyond_ascii: beyond != 0,
-        }
     }
 
     /// # Safety

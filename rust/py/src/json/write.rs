@@ -11,7 +11,7 @@ use super::parse::MAX_DEPTH;
 use super::plain;
 use super::pool::Pool;
 use super::setup::{self, Setup};
-use super::utf8::{ascii_str, utf8_str};
+use super::strs::{ascii_str, utf8_str};
 use crate::object::Object;
 
 thread_local! {

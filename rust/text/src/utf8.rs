@@ -1,0 +1,645 @@
+//! UTF-8 to characters of one, two or four bytes, checked on the way.
+
+/// What a string needs to be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measure {
+    /// Bytes that are no continuation of a character: the number of characters, if it is UTF-8.
+    pub count: usize,
+    /// The largest byte: up to 7F all is ASCII, up to C3 Latin-1, up to EF in the basic plane.
+    pub largest: u8,
+}
+
+/// Counts the characters.
+pub fn measure(bytes: &[u8]) -> Measure {
+    #[cfg(target_arch = "x86_64")]
+    if bytes.len() >= x86::MEASURED_BYTES && x86::has_avx2() {
+        // SAFETY: the processor has AVX2.
+        return unsafe { x86::measure_avx2(bytes) };
+    }
+    measure_by_blocks(bytes)
+}
+
+fn measure_by_blocks(bytes: &[u8]) -> Measure {
+    let mut count = 0;
+    let mut largest = 0;
+    // Blocks short enough for byte-wide counters, which the compiler turns into vector code.
+    for block in bytes.chunks(192) {
+        let mut characters = 0_u8;
+        for &byte in block {
+            characters += u8::from(byte & 0xC0 != 0x80);
+            largest = byte.max(largest);
+        }
+        count += characters as usize;
+    }
+    Measure { count, largest }
+}
+
+/// A unit that characters are stored as.
+pub trait Unit: Copy + Default + Stored {
+    fn of(code: u32) -> Self;
+}
+
+impl Unit for u8 {
+    #[inline(always)]
+    fn of(code: u32) -> Self {
+        code as u8
+    }
+}
+
+impl Unit for u16 {
+    #[inline(always)]
+    fn of(code: u32) -> Self {
+        code as u16
+    }
+}
+
+impl Unit for u32 {
+    #[inline(always)]
+    fn of(code: u32) -> Self {
+        code
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+use x86::Stored;
+
+/// Nothing more is asked of a unit.
+#[cfg(not(target_arch = "x86_64"))]
+pub trait Stored {}
+#[cfg(not(target_arch = "x86_64"))]
+impl<T> Stored for T {}
+
+/// Writes the characters of `text[start..end]` to `out`; `Err` is the index of the first byte that is not UTF-8.
+///
+/// What stands behind `end` is no continuation byte; it may be read.
+///
+/// # Safety
+/// `out` has room for `count` units, and `count` is that of `measure`, whose largest byte has a place in `T`.
+pub unsafe fn decode<T: Unit>(text: &[u8], start: usize, end: usize, out: *mut T, count: usize) -> Result<(), usize> {
+    debug_assert!(text.get(end).is_none_or(|&byte| byte & 0xC0 != 0x80));
+    let mut place = Place { at: start, written: 0 };
+    #[cfg(target_arch = "x86_64")]
+    if x86::has_avx2() {
+        // SAFETY: the processor has AVX2; the rest is promised by the caller.
+        place = unsafe { x86::decode_avx2(text, place, out, count)? };
+    }
+    // SAFETY: promised by the caller.
+    unsafe { decode_rest(text, end, place, out, count) }
+}
+
+/// How far decoding came: `written` characters, which are all that begin before `at`.
+#[derive(Clone, Copy)]
+struct Place {
+    at: usize,
+    written: usize,
+}
+
+/// One character after the other, and ASCII eight at a time.
+///
+/// # Safety
+/// As for `decode`.
+unsafe fn decode_rest<T: Unit>(
+    text: &[u8],
+    end: usize,
+    mut place: Place,
+    out: *mut T,
+    count: usize,
+) -> Result<(), usize> {
+    let text = &text[..end];
+    while place.at < end {
+        if let Some(eight) = text[place.at..].first_chunk::<8>() {
+            if u64::from_le_bytes(*eight) & 0x8080_8080_8080_8080 == 0 {
+                for (index, &byte) in eight.iter().enumerate() {
+                    // SAFETY: these are characters of the `count` that there is room for.
+                    unsafe { out.add(place.written + index).write(T::of(u32::from(byte))) };
+                }
+                place.at += 8;
+                place.written += 8;
+                continue;
+            }
+        }
+        let (code, length) = character(&text[place.at..]).ok_or(place.at)?;
+        debug_assert!(place.written < count);
+        // SAFETY: every character starts with a byte that was counted, and each is written once.
+        unsafe { out.add(place.written).write(T::of(code)) };
+        place.at += length;
+        place.written += 1;
+    }
+    Ok(())
+}
+
+/// The character at the start of the bytes and its length; None if they are not UTF-8.
+#[inline(always)]
+fn character(bytes: &[u8]) -> Option<(u32, usize)> {
+    let first = u32::from(*bytes.first()?);
+    if first < 0x80 {
+        return Some((first, 1));
+    }
+    let second = continuation(bytes, 1)?;
+    if first < 0xE0 {
+        let code = (first & 0x1F) << 6 | second;
+        return (first >= 0xC2).then_some((code, 2));
+    }
+    let third = continuation(bytes, 2)?;
+    if first < 0xF0 {
+        let code = (first & 0x0F) << 12 | second << 6 | third;
+        return (code >= 0x800 && !(0xD800..0xE000).contains(&code)).then_some((code, 3));
+    }
+    let fourth = continuation(bytes, 3)?;
+    let code = (first & 0x07) << 18 | second << 12 | third << 6 | fourth;
+    (first < 0xF8 && (0x1_0000..0x11_0000).contains(&code)).then_some((code, 4))
+}
+
+#[inline(always)]
+fn continuation(bytes: &[u8], index: usize) -> Option<u32> {
+    let byte = *bytes.get(index)?;
+    (byte & 0xC0 == 0x80).then_some(u32::from(byte & 0x3F))
+}
+
+/// With AVX2: a step takes the run of characters of one length that stands at the beginning of 32 bytes.
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::is_x86_feature_detected;
+    use std::arch::x86_64::{
+        __m128i, __m256i, _mm_loadu_si128, _mm_max_epu8, _mm_packus_epi16, _mm_srli_si128, _mm_storeu_si128,
+        _mm256_add_epi64, _mm256_and_si256, _mm256_castsi256_ps, _mm256_castsi256_si128, _mm256_cmpeq_epi8,
+        _mm256_cmpeq_epi32, _mm256_cmpgt_epi8, _mm256_cmpgt_epi16, _mm256_cmpgt_epi32, _mm256_cvtepu8_epi16,
+        _mm256_cvtepu8_epi32, _mm256_cvtepu16_epi32, _mm256_extracti128_si256, _mm256_inserti128_si256,
+        _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_max_epu8, _mm256_movemask_epi8,
+        _mm256_movemask_ps, _mm256_or_si256, _mm256_packus_epi32, _mm256_permute4x64_epi64, _mm256_sad_epu8,
+        _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_setr_epi8, _mm256_setzero_si256,
+        _mm256_shuffle_epi8, _mm256_storeu_si256, _mm256_sub_epi8,
+    };
+
+    use super::{Measure, Place, Unit, character};
+
+    /// Bytes of one step.
+    const BLOCK: usize = 32;
+    /// Characters of one step, at most.
+    const UNITS: usize = 16;
+    /// Shorter text is counted without wide registers.
+    pub const MEASURED_BYTES: usize = BLOCK;
+
+    #[inline(always)]
+    pub fn has_avx2() -> bool {
+        is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("popcnt")
+    }
+
+    #[target_feature(enable = "avx2,bmi1,popcnt")]
+    pub fn measure_avx2(bytes: &[u8]) -> Measure {
+        // The last block reaches back over bytes that were counted before; they are not counted again.
+        let rest = bytes.len() % BLOCK;
+        let (blocks, _) = bytes.as_chunks_of_block();
+        let mut largest = _mm256_setzero_si256();
+        let mut counts = _mm256_setzero_si256();
+        for group in blocks.chunks(255) {
+            let mut characters = _mm256_setzero_si256();
+            for block in group {
+                // SAFETY: the block has the bytes that are loaded.
+                let block = unsafe { _mm256_loadu_si256(block.as_ptr().cast()) };
+                largest = _mm256_max_epu8(largest, block);
+                characters = _mm256_sub_epi8(characters, not_continuation(block));
+            }
+            counts = _mm256_add_epi64(counts, _mm256_sad_epu8(characters, _mm256_setzero_si256()));
+        }
+        let mut words = [0_u64; 4];
+        // SAFETY: there is room for the 32 bytes.
+        unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), counts) };
+        let mut count = words.iter().sum::<u64>() as usize;
+        if rest != 0 {
+            // SAFETY: the text has at least a block.
+            let block = unsafe { _mm256_loadu_si256(bytes.as_ptr().add(bytes.len() - BLOCK).cast()) };
+            largest = _mm256_max_epu8(largest, block);
+            let starts = _mm256_movemask_epi8(not_continuation(block)) as u32;
+            count += (starts >> (BLOCK - rest)).count_ones() as usize;
+        }
+        let half = _mm_max_epu8(_mm256_castsi256_si128(largest), _mm256_extracti128_si256::<1>(largest));
+        let mut sixteen = [0_u8; 16];
+        // SAFETY: there is room for the 16 bytes.
+        unsafe { _mm_storeu_si128(sixteen.as_mut_ptr().cast(), half) };
+        Measure {
+            count,
+            largest: sixteen.into_iter().max().unwrap_or(0),
+        }
+    }
+
+    trait Blocks {
+        fn as_chunks_of_block(&self) -> (&[[u8; BLOCK]], &[u8]);
+    }
+
+    impl Blocks for [u8] {
+        fn as_chunks_of_block(&self) -> (&[[u8; BLOCK]], &[u8]) {
+            let count = self.len() / BLOCK;
+            let (whole, rest) = self.split_at(count * BLOCK);
+            // SAFETY: `whole` is that many blocks, and a block needs no alignment.
+            (
+                unsafe { std::slice::from_raw_parts(whole.as_ptr().cast(), count) },
+                rest,
+            )
+        }
+    }
+
+    /// Ones for bytes that are no continuation.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn not_continuation(block: __m256i) -> __m256i {
+        // As signed numbers, continuation bytes are -128 to -65.
+        _mm256_cmpgt_epi8(block, _mm256_set1_epi8(-65))
+    }
+
+    /// How characters are stored, many at a time.
+    pub trait Stored: Sized {
+        /// # Safety
+        /// AVX2, and room for 16 units.
+        unsafe fn store_ascii(out: *mut Self, bytes: __m128i);
+        /// # Safety
+        /// AVX2, and room for 16 units, which can hold the 16 codes.
+        unsafe fn store_pairs(out: *mut Self, codes: __m256i);
+        /// # Safety
+        /// AVX2, and room for 8 units, which can hold the 8 codes.
+        unsafe fn store_triples(out: *mut Self, codes: __m256i);
+    }
+
+    impl Stored for u8 {
+        #[inline(always)]
+        unsafe fn store_ascii(out: *mut Self, bytes: __m128i) {
+            // SAFETY: promised by the caller.
+            unsafe { _mm_storeu_si128(out.cast(), bytes) }
+        }
+
+        #[inline(always)]
+        unsafe fn store_pairs(out: *mut Self, codes: __m256i) {
+            // SAFETY: promised by the caller.
+            unsafe {
+                let (low, high) = (_mm256_castsi256_si128(codes), _mm256_extracti128_si256::<1>(codes));
+                _mm_storeu_si128(out.cast(), _mm_packus_epi16(low, high));
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn store_triples(_out: *mut Self, _codes: __m256i) {
+            debug_assert!(false, "no character of three bytes is Latin-1");
+        }
+    }
+
+    impl Stored for u16 {
+        #[inline(always)]
+        unsafe fn store_ascii(out: *mut Self, bytes: __m128i) {
+            // SAFETY: promised by the caller.
+            unsafe { _mm256_storeu_si256(out.cast(), _mm256_cvtepu8_epi16(bytes)) }
+        }
+
+        #[inline(always)]
+        unsafe fn store_pairs(out: *mut Self, codes: __m256i) {
+            // SAFETY: promised by the caller.
+            unsafe { _mm256_storeu_si256(out.cast(), codes) }
+        }
+
+        #[inline(always)]
+        unsafe fn store_triples(out: *mut Self, codes: __m256i) {
+            // SAFETY: promised by the caller.
+            unsafe {
+                let packed = _mm256_permute4x64_epi64::<0b1000>(_mm256_packus_epi32(codes, codes));
+                _mm_storeu_si128(out.cast(), _mm256_castsi256_si128(packed));
+            }
+        }
+    }
+
+    impl Stored for u32 {
+        #[inline(always)]
+        unsafe fn store_ascii(out: *mut Self, bytes: __m128i) {
+            // SAFETY: promised by the caller.
+            unsafe {
+                _mm256_storeu_si256(out.cast(), _mm256_cvtepu8_epi32(bytes));
+                _mm256_storeu_si256(out.add(8).cast(), _mm256_cvtepu8_epi32(_mm_srli_si128::<8>(bytes)));
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn store_pairs(out: *mut Self, codes: __m256i) {
+            // SAFETY: promised by the caller.
+            unsafe {
+                let (low, high) = (_mm256_castsi256_si128(codes), _mm256_extracti128_si256::<1>(codes));
+                _mm256_storeu_si256(out.cast(), _mm256_cvtepu16_epi32(low));
+                _mm256_storeu_si256(out.add(8).cast(), _mm256_cvtepu16_epi32(high));
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn store_triples(out: *mut Self, codes: __m256i) {
+            // SAFETY: promised by the caller.
+            unsafe { _mm256_storeu_si256(out.cast(), codes) }
+        }
+    }
+
+    /// Decodes all but what stands in the last bytes of the text.
+    ///
+    /// # Safety
+    /// AVX2, and as for `decode`.
+    #[target_feature(enable = "avx2,bmi1,popcnt")]
+    pub unsafe fn decode_avx2<T: Unit>(
+        text: &[u8],
+        mut place: Place,
+        out: *mut T,
+        count: usize,
+    ) -> Result<Place, usize> {
+        let last_block = text.len().saturating_sub(BLOCK);
+        while place.written + UNITS <= count && place.at <= last_block {
+            // SAFETY: a block begins here, and there is room for the units of a step.
+            let (bytes, units) = unsafe { step(text.as_ptr().add(place.at), out.add(place.written)) };
+            if units == 0 {
+                // SAFETY: as above.
+                unsafe { one_character(text, &mut place, out)? };
+            } else {
+                place.at += bytes;
+                place.written += units;
+            }
+        }
+        let mut few = [T::default(); UNITS];
+        while place.written < count && place.at <= last_block {
+            // SAFETY: a block begins here, and there is room for the units of a step.
+            let (bytes, units) = unsafe { step(text.as_ptr().add(place.at), few.as_mut_ptr()) };
+            if units == 0 {
+                // SAFETY: a unit is left.
+                unsafe { one_character(text, &mut place, out)? };
+                continue;
+            }
+            let taken = units.min(count - place.written);
+            // SAFETY: there is room for `count` units.
+            unsafe { std::ptr::copy_nonoverlapping(few.as_ptr(), out.add(place.written), taken) };
+            place.at += taken * (bytes / units);
+            place.written += taken;
+        }
+        Ok(place)
+    }
+
+    /// # Safety
+    /// There is room for a unit, which can hold the character.
+    #[inline(always)]
+    unsafe fn one_character<T: Unit>(text: &[u8], place: &mut Place, out: *mut T) -> Result<(), usize> {
+        let (code, length) = character(&text[place.at..]).ok_or(place.at)?;
+        // SAFETY: promised by the caller.
+        unsafe { out.add(place.written).write(T::of(code)) };
+        place.at += length;
+        place.written += 1;
+        Ok(())
+    }
+
+    /// Decodes the characters of one length at the beginning; how many bytes and units, or none where that is not to be
+    /// done here.
+    ///
+    /// # Safety
+    /// AVX2; 32 bytes can be read and 16 units written.
+    #[inline(always)]
+    unsafe fn step<T: Unit>(text: *const u8, out: *mut T) -> (usize, usize) {
+        // SAFETY: promised by the caller.
+        unsafe {
+            let block = _mm256_loadu_si256(text.cast());
+            let high = _mm256_movemask_epi8(block) as u32;
+            if high & 1 == 0 {
+                T::store_ascii(out, _mm256_castsi256_si128(block));
+                let units = (high | 1 << UNITS).trailing_zeros() as usize;
+                return (units, units);
+            }
+            let starts = _mm256_movemask_epi8(not_continuation(block)) as u32;
+            match *text {
+                0xC2..=0xDF => pairs(block, starts, out),
+                0xE0..=0xEF if size_of::<T>() > 1 => triples(text, block, starts, out),
+                _ => (0, 0),
+            }
+        }
+    }
+
+    /// Characters of two bytes, of which one begins at every even place.
+    ///
+    /// # Safety
+    /// As for `step`.
+    #[inline(always)]
+    unsafe fn pairs<T: Unit>(block: __m256i, starts: u32, out: *mut T) -> (usize, usize) {
+        const STARTS: u32 = 0x5555_5555;
+        // SAFETY: promised by the caller.
+        unsafe {
+            let kind = _mm256_and_si256(block, _mm256_set1_epi8(0xE0_u8 as i8));
+            let leads = _mm256_movemask_epi8(_mm256_cmpeq_epi8(kind, _mm256_set1_epi8(0xC0_u8 as i8))) as u32;
+            // Six bits of the first byte, of which five are left, and six of the second.
+            let payload = _mm256_and_si256(block, _mm256_set1_epi16(0x3F1F));
+            let codes = _mm256_maddubs_epi16(payload, _mm256_set1_epi16(0x0140));
+            let overlong = _mm256_cmpgt_epi16(_mm256_set1_epi16(0x80), codes);
+            let wrong = (starts ^ STARTS) | (leads ^ STARTS) | _mm256_movemask_epi8(overlong) as u32;
+            let units = if wrong == 0 {
+                UNITS
+            } else {
+                wrong.trailing_zeros() as usize / 2
+            };
+            T::store_pairs(out, codes);
+            (2 * units, units)
+        }
+    }
+
+    /// Characters of three bytes, of which one begins at every third place.
+    ///
+    /// # Safety
+    /// As for `step`.
+    #[inline(always)]
+    unsafe fn triples<T: Unit>(text: *const u8, block: __m256i, starts: u32, out: *mut T) -> (usize, usize) {
+        const STARTS: u32 = 0x0024_9249;
+        const BYTES: u32 = 24;
+        // SAFETY: promised by the caller.
+        unsafe {
+            let kind = _mm256_and_si256(block, _mm256_set1_epi8(0xF0_u8 as i8));
+            let leads = _mm256_movemask_epi8(_mm256_cmpeq_epi8(kind, _mm256_set1_epi8(0xE0_u8 as i8))) as u32;
+            let codes = triple_codes(text, block);
+            let small = _mm256_cmpgt_epi32(_mm256_set1_epi32(0x800), codes);
+            let surrogate = _mm256_cmpeq_epi32(
+                _mm256_and_si256(codes, _mm256_set1_epi32(0xF800)),
+                _mm256_set1_epi32(0xD800),
+            );
+            let refused = _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_or_si256(small, surrogate))) as u32;
+            T::store_triples(out, codes);
+            let misplaced = ((starts ^ STARTS) | (leads ^ STARTS)) & ((1 << BYTES) - 1);
+            if misplaced | refused == 0 {
+                return (24, 8);
+            }
+            let placed = (misplaced | 1 << BYTES).trailing_zeros() / 3;
+            let units = placed.min((refused | 1 << 8).trailing_zeros()) as usize;
+            (3 * units, units)
+        }
+    }
+
+    /// The codes of eight times three bytes.
+    ///
+    /// # Safety
+    /// AVX2; 32 bytes can be read, and `block` is these.
+    #[inline(always)]
+    unsafe fn triple_codes(text: *const u8, block: __m256i) -> __m256i {
+        // SAFETY: promised by the caller.
+        unsafe {
+            let second = _mm_loadu_si128(text.add(12).cast());
+            let halves = _mm256_inserti128_si256::<1>(block, second);
+            // The last byte of each first, so that the six bits of each stand in order.
+            #[rustfmt::skip]
+            let order = _mm256_setr_epi8(
+                2, 1, 0, -1, 5, 4, 3, -1, 8, 7, 6, -1, 11, 10, 9, -1,
+                2, 1, 0, -1, 5, 4, 3, -1, 8, 7, 6, -1, 11, 10, 9, -1,
+            );
+            let payload = _mm256_and_si256(_mm256_shuffle_epi8(halves, order), _mm256_set1_epi32(0x000F_3F3F));
+            // Twelve bits of the last two bytes, four of the first; then both together.
+            let parts = _mm256_maddubs_epi16(payload, _mm256_set1_epi32(0x0001_4001));
+            _mm256_madd_epi16(parts, _mm256_set1_epi32(0x1000_0001))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What `decode` gives, with and without wide registers, between other text; the units as numbers.
+    fn decoded<T: Unit + Into<u32> + PartialEq>(bytes: &[u8], before: usize, behind: usize) -> Result<Vec<u32>, usize> {
+        let mut text = vec![b'"'; before];
+        text.extend(bytes);
+        let end = text.len();
+        text.push(b'"');
+        text.resize(end + 1 + behind, b'x');
+        let Measure { count, .. } = measure(bytes);
+        // A byte more would be seen by the allocator's checks.
+        let mut out = vec![T::default(); count];
+        let mut plain = vec![T::default(); count];
+        // SAFETY: there is room for as many units as were counted.
+        let (ours, reference) = unsafe {
+            (
+                decode(&text, before, end, out.as_mut_ptr(), count),
+                decode_rest(&text, end, Place { at: before, written: 0 }, plain.as_mut_ptr(), count),
+            )
+        };
+        assert_eq!(ours, reference, "{bytes:x?} behind {before}, before {behind}");
+        ours.map_err(|at| at - before)?;
+        assert!(out == plain, "{bytes:x?} behind {before}, before {behind}");
+        Ok(out.into_iter().map(Into::into).collect())
+    }
+
+    /// What the standard library says.
+    fn expected(bytes: &[u8]) -> Result<Vec<u32>, usize> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(text.chars().map(u32::from).collect()),
+            Err(error) => Err(error.valid_up_to()),
+        }
+    }
+
+    fn check(bytes: &[u8], before: usize, behind: usize) {
+        let Measure { count, largest } = measure(bytes);
+        assert_eq!(measure_by_blocks(bytes), Measure { count, largest });
+        assert_eq!(largest, bytes.iter().copied().max().unwrap_or(0));
+        let got = match largest {
+            0..=0xC3 => decoded::<u8>(bytes, before, behind),
+            0xC4..=0xEF => decoded::<u16>(bytes, before, behind),
+            _ => decoded::<u32>(bytes, before, behind),
+        };
+        assert_eq!(got, expected(bytes), "{bytes:x?} behind {before}, before {behind}");
+    }
+
+    const KINDS: [&str; 6] = ["a", "é", "ж", "語", "😀", "\u{FFFF}"];
+
+    #[test]
+    fn every_kind_at_every_length_and_place() {
+        for (first, second) in KINDS.iter().flat_map(|&one| KINDS.map(|other| (one, other))) {
+            for length in 0..70 {
+                for (before, behind) in [(0, 0), (1, 40), (31, 3)] {
+                    let mut text = first.repeat(length);
+                    check(text.as_bytes(), before, behind);
+                    text.push_str(second);
+                    check(text.as_bytes(), before, behind);
+                    text.push_str(&first.repeat(20));
+                    check(text.as_bytes(), before, behind);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn malformed_at_every_place() {
+        // Cut, overlong, surrogates, beyond 10FFFF, stray continuations, bytes that never occur.
+        let malformed: [&[u8]; 20] = [
+            b"\xC3",
+            b"\xE8\xAA",
+            b"\xE8",
+            b"\xF0\x9F\x98",
+            b"\xF0\x9F",
+            b"\xF0",
+            b"\xC0\xAF",
+            b"\xC1\xBF",
+            b"\xE0\x80\xAF",
+            b"\xE0\x9F\xBF",
+            b"\xF0\x8F\xBF\xBF",
+            b"\xED\xA0\x80",
+            b"\xED\xBF\xBF",
+            b"\xF4\x90\x80\x80",
+            b"\xF8\x88\x80\x80\x80",
+            b"\x80",
+            b"\xBF\xBF",
+            b"\xFE",
+            b"\xFF",
+            b"\xE8\xAA\xAA\xAA",
+        ];
+        for kind in KINDS {
+            for bad in malformed {
+                for place in 0..40 {
+                    for behind in [0, 1, 30] {
+                        let mut bytes = kind.repeat(place).into_bytes();
+                        bytes.extend(bad);
+                        bytes.extend(kind.repeat(behind).into_bytes());
+                        check(&bytes, place % 3, 2 * behind);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_character_in_a_run() {
+        for code in (0x80..=0xFFFF)
+            .filter_map(char::from_u32)
+            .chain(('\u{10000}'..='\u{10FFFF}').step_by(97))
+        {
+            let text = format!("{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}", code);
+            check(text.as_bytes(), 0, 30);
+        }
+    }
+
+    #[test]
+    fn every_start_of_two_and_three_bytes() {
+        for lead in 0xC0..=0xFF {
+            for second in 0..=255 {
+                let bytes = [
+                    [lead, second, 0x80, 0x80].as_slice(),
+                    "語の語の語の語の語の語".as_bytes(),
+                ]
+                .concat();
+                check(&bytes, 0, 0);
+                check(&bytes[..3], 0, 40);
+                check(&[b"abcdefgh".as_slice(), &bytes].concat(), 0, 40);
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(3000))]
+
+        #[test]
+        fn any_text(text in "[a-z ]{0,9}[à-ÿ]{0,9}[а-я ]{0,40}[一-龥。]{0,60}[😀-🙏a]{0,9}\\PC{0,99}", before in 0_usize..9) {
+            check(text.as_bytes(), before, 0);
+            check(text.as_bytes(), before, 60);
+        }
+
+        #[test]
+        fn damaged_text(text in "[a-zà-ÿ一-龥😀]{1,90}", place: prop::sample::Index, byte: u8) {
+            let mut bytes = text.into_bytes();
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+            check(&bytes, 0, 0);
+            check(&bytes[..place], 0, 60);
+        }
+    }
+}
