@@ -1,4 +1,5 @@
-//! Reading JSON text many bytes at a time: where strings and containers end, what escapes and UTF-8 mean, numbers.
+//! Reading and writing JSON text many bytes at a time: where strings and containers end, what escapes and UTF-8 mean,
+//! numbers; and how strings are written (`pen`, `quote`, `units`).
 //!
 //! Nothing here knows of Python. Each search has a portable form, which is also what its tests compare the others with;
 //! where the processor has wider registers they are chosen at run time. A text ends in a NUL, which stops every loop.
@@ -8,9 +9,12 @@
 
 pub mod decimal;
 mod float;
+pub mod pen;
 mod powers;
+pub mod quote;
 pub mod skip;
 pub mod strings;
+pub mod units;
 pub mod utf8;
 
 /// What is wrong with a text.

@@ -1,7 +1,7 @@
 //! JSON: text to Python objects and back.
 //!
 //! `aisys.json` is the face of these functions; it documents what they promise. Reading is one pass from bytes to
-//! objects (`cursor`, `parse`, `strings`), writing one pass from objects to a reused buffer (`write`, `out`).
+//! objects (`cursor`, `parse`, `strings`), writing one pass from objects to a reused buffer (`dumps`, `write`, `out`).
 
 // Lengths and places in memory fit isize; 64-bit integers change their sign on purpose.
 #![allow(clippy::cast_possible_wrap)]
@@ -12,22 +12,24 @@ compile_error!("the JSON codec's key cache relies on the GIL; free-threaded buil
 mod arrays;
 mod canonical;
 mod cursor;
+mod dumps;
 mod errors;
+mod failure;
+mod fragments;
 mod input;
 mod keys;
+mod layout;
 mod numpy;
 mod out;
 mod parse;
 mod plain;
 mod pointer;
 mod pool;
-mod scan;
 mod setup;
 mod shapes;
 mod skip;
 mod strings;
 mod strs;
-mod wide;
 mod write;
 
 use std::convert::Infallible;
@@ -35,12 +37,12 @@ use std::convert::Infallible;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyTuple};
+use pyo3::types::PyTuple;
 
 use crate::raw::{self, Call, Method};
 
+use dumps::{json_canonical, json_dumps, json_dumps_str};
 use input::Input;
-use write::Order;
 
 /// An argument that tells "not given" from None.
 enum Given {
@@ -54,10 +56,6 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Given {
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> Result<Self, Infallible> {
         Ok(Self::Yes(object.to_owned().unbind()))
     }
-}
-
-fn order_of(sort_keys: bool) -> Order {
-    if sort_keys { Order::CodePoints } else { Order::Given }
 }
 
 /// Hand over what lives on the Python side: called once by `aisys.json`.
@@ -96,34 +94,6 @@ unsafe extern "C" fn json_loads(_module: *mut ffi::PyObject, data: *mut ffi::PyO
             |py| parse::loads(&Bound::from_borrowed_ptr(py, data)).map(Bound::unbind),
         )
     }
-}
-
-/// The value as JSON text in UTF-8: see `aisys.json.dumps`.
-#[pyfunction]
-#[pyo3(signature = (value, *, default=None, sort_keys=false))]
-fn json_dumps<'py>(
-    value: &Bound<'py, PyAny>,
-    default: Option<&Bound<'py, PyAny>>,
-    sort_keys: bool,
-) -> PyResult<Bound<'py, PyBytes>> {
-    write::dumps(value, default, order_of(sort_keys))
-}
-
-/// The value as JSON text: see `aisys.json.dumps_str`.
-#[pyfunction]
-#[pyo3(signature = (value, *, default=None, sort_keys=false))]
-fn json_dumps_str<'py>(
-    value: &Bound<'py, PyAny>,
-    default: Option<&Bound<'py, PyAny>>,
-    sort_keys: bool,
-) -> PyResult<Bound<'py, PyAny>> {
-    write::dumps_str(value, default, order_of(sort_keys))
-}
-
-/// The canonical text of a value: see `aisys.json.canonical`.
-#[pyfunction]
-fn json_canonical<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-    write::dumps(value, None, Order::Canonical)
 }
 
 /// The value at a JSON pointer: see `aisys.json.get`.
@@ -167,18 +137,35 @@ fn json_loads_array<'py>(buffer: &Bound<'py, PyAny>, pointer: &str, dtype: &str)
 pub fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     strs::init(module.py())?;
     shapes::init(module.py());
+    layout::init(module.py())?;
     module.add_function(wrap_pyfunction!(json_setup, module)?)?;
     raw::add_functions(
         module,
-        [Method {
-            name: c"json_loads",
-            doc: c"json_loads(data, /)\n--\n\nThe value of a JSON text: see `aisys.json.loads`.",
-            call: Call::One(json_loads),
-        }],
+        [
+            Method {
+                name: c"json_loads",
+                doc: c"json_loads(data, /)\n--\n\nThe value of a JSON text: see `aisys.json.loads`.",
+                call: Call::One(json_loads),
+            },
+            Method {
+                name: c"json_dumps",
+                doc: c"json_dumps(value, *, default=None, sort_keys=False)\n--\n\n\
+                    The value as JSON text in UTF-8: see `aisys.json.dumps`.",
+                call: Call::Keywords(json_dumps),
+            },
+            Method {
+                name: c"json_dumps_str",
+                doc: c"json_dumps_str(value, *, default=None, sort_keys=False)\n--\n\n\
+                    The value as JSON text: see `aisys.json.dumps_str`.",
+                call: Call::Keywords(json_dumps_str),
+            },
+            Method {
+                name: c"json_canonical",
+                doc: c"json_canonical(value)\n--\n\nThe canonical text of a value: see `aisys.json.canonical`.",
+                call: Call::Keywords(json_canonical),
+            },
+        ],
     )?;
-    module.add_function(wrap_pyfunction!(json_dumps, module)?)?;
-    module.add_function(wrap_pyfunction!(json_dumps_str, module)?)?;
-    module.add_function(wrap_pyfunction!(json_canonical, module)?)?;
     module.add_function(wrap_pyfunction!(json_get, module)?)?;
     module.add_function(wrap_pyfunction!(json_get_many, module)?)?;
     module.add_function(wrap_pyfunction!(json_loads_array, module)?)
