@@ -1,5 +1,7 @@
 //! Strings that are UTF-8 already, written with what must be escaped escaped.
 
+use std::sync::atomic::{AtomicPtr, Ordering};
+
 use crate::pen::Pen;
 
 /// A page of memory: what lies in one can be read if a part of it can.
@@ -99,10 +101,10 @@ unsafe fn is_plain(pen: Pen, text: *const u8, len: usize) -> bool {
             }
             return Sse2::copy(text, to) & ((1 << len) - 1) == 0;
         }
-        if len > 2 * Sse2::BYTES {
+        let last = len - Sse2::BYTES;
+        if last > Sse2::BYTES {
             return false;
         }
-        let last = len - Sse2::BYTES;
         let first_block = _mm_loadu_si128(text.cast());
         let last_block = _mm_loadu_si128(text.add(last).cast());
         _mm_storeu_si128(to.cast(), first_block);
@@ -121,23 +123,35 @@ unsafe fn is_plain(_pen: Pen, _text: *const u8, len: usize) -> bool {
 ///
 /// # Safety
 /// As for `quoted`.
-#[inline(never)]
+#[inline(always)]
 unsafe fn escaped(pen: Pen, text: *const u8, len: usize) -> Pen {
-    // SAFETY: promised by the caller; the processor has what is asked for.
+    // SAFETY: promised by the caller; what is kept is one of the functions below.
     unsafe {
-        #[cfg(target_arch = "x86_64")]
-        {
-            if len >= Wide::BYTES && is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("bmi1") {
-                return wide(pen, text, len);
-            }
-            if len > Sse2::BYTES && is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") {
-                return avx2(pen, text, len);
-            }
-            blocks::<Sse2>(pen, text, len)
+        let kept = KEPT.load(Ordering::Relaxed);
+        if kept.is_null() {
+            return choose()(pen, text, len);
         }
-        #[cfg(not(target_arch = "x86_64"))]
-        blocks::<Portable>(pen, text, len)
+        std::mem::transmute::<*mut (), Write>(kept)(pen, text, len)
     }
+}
+
+type Write = unsafe fn(Pen, *const u8, usize) -> Pen;
+
+/// The form that this processor can use; null before the first use.
+static KEPT: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
+
+#[cold]
+fn choose() -> Write {
+    #[cfg(target_arch = "x86_64")]
+    let chosen: Write = if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") {
+        avx2
+    } else {
+        blocks::<Sse2>
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    let chosen: Write = blocks::<Portable>;
+    KEPT.store(chosen as *mut (), Ordering::Relaxed);
+    chosen
 }
 
 /// Writes a string block by block.
@@ -192,18 +206,17 @@ impl Block for Portable {
 }
 
 #[cfg(target_arch = "x86_64")]
-use x86::{Sse2, Wide, avx2, wide};
+use x86::{Sse2, avx2};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
         __m128i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_max_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
         _mm_storeu_si128, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_max_epu8, _mm256_movemask_epi8,
-        _mm256_or_si256, _mm256_set1_epi8, _mm256_storeu_si256, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask,
-        _mm512_loadu_si512, _mm512_mask_storeu_epi8, _mm512_maskz_loadu_epi8, _mm512_set1_epi8, _mm512_storeu_si512,
+        _mm256_or_si256, _mm256_set1_epi8, _mm256_storeu_si256,
     };
 
-    use super::{Block, Pen, blocks};
+    use super::{Block, Pen, blocks, near_end, padded};
 
     pub struct Sse2;
 
@@ -236,14 +249,14 @@ mod x86 {
         }
     }
 
-    /// For functions that have AVX2.
+    /// Two blocks of AVX2, for functions that have it.
     pub struct Avx2;
 
-    impl Block for Avx2 {
-        const BYTES: usize = 32;
+    impl Avx2 {
+        const HALF: usize = 32;
 
         #[inline(always)]
-        unsafe fn copy(from: *const u8, to: *mut u8) -> u64 {
+        unsafe fn copy_half(from: *const u8, to: *mut u8) -> u64 {
             // SAFETY: used where the processor has AVX2; the bytes are promised by the caller.
             unsafe {
                 let bytes = _mm256_loadu_si256(from.cast());
@@ -256,36 +269,47 @@ mod x86 {
                 u64::from(_mm256_movemask_epi8(special) as u32)
             }
         }
+
+        /// As `copy_part`, of a half.
+        #[inline(always)]
+        unsafe fn copy_half_part(from: *const u8, len: usize, to: *mut u8) -> u64 {
+            // SAFETY: as for `Block::copy_part`.
+            let special = unsafe {
+                if near_end(from, Self::HALF) {
+                    Self::copy_half(padded::<{ Self::HALF }>(from, len).as_ptr(), to)
+                } else {
+                    Self::copy_half(from, to)
+                }
+            };
+            special & ((1 << len) - 1)
+        }
     }
 
-    /// For functions that have AVX-512 for bytes.
-    pub struct Wide;
-
-    impl Block for Wide {
-        const BYTES: usize = 64;
+    impl Block for Avx2 {
+        const BYTES: usize = 2 * Self::HALF;
 
         #[inline(always)]
         unsafe fn copy(from: *const u8, to: *mut u8) -> u64 {
-            // SAFETY: used where the processor has AVX-512; the bytes are promised by the caller.
+            // SAFETY: promised by the caller.
             unsafe {
-                let bytes = _mm512_loadu_si512(from.cast());
-                _mm512_storeu_si512(to.cast(), bytes);
-                let quote = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(b'"' as i8));
-                let backslash = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(b'\\' as i8));
-                quote | backslash | _mm512_cmplt_epu8_mask(bytes, _mm512_set1_epi8(0x20))
+                let first = Self::copy_half(from, to);
+                first | Self::copy_half(from.add(Self::HALF), to.add(Self::HALF)) << Self::HALF
             }
         }
 
         #[inline(always)]
         unsafe fn copy_part(from: *const u8, len: usize, to: *mut u8) -> u64 {
-            // SAFETY: as above; only the bytes of the mask are read and written.
+            // SAFETY: promised by the caller.
             unsafe {
-                let part = (1 << len) - 1;
-                let bytes = _mm512_maskz_loadu_epi8(part, from.cast());
-                _mm512_mask_storeu_epi8(to.cast(), part, bytes);
-                let quote = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(b'"' as i8));
-                let backslash = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(b'\\' as i8));
-                (quote | backslash | _mm512_cmplt_epu8_mask(bytes, _mm512_set1_epi8(0x20))) & part
+                if len < Self::HALF {
+                    return Self::copy_half_part(from, len, to);
+                }
+                let rest = len - Self::HALF;
+                let first = Self::copy_half(from, to);
+                if first != 0 || rest == 0 {
+                    return first;
+                }
+                Self::copy_half_part(from.add(Self::HALF), rest, to.add(Self::HALF)) << Self::HALF
             }
         }
     }
@@ -297,19 +321,11 @@ mod x86 {
         // SAFETY: promised by the caller.
         unsafe { blocks::<Avx2>(pen, text, len) }
     }
-
-    /// # Safety
-    /// As for `quoted`, on a processor with AVX-512 for bytes.
-    #[target_feature(enable = "avx512f,avx512bw,bmi1")]
-    pub unsafe fn wide(pen: Pen, text: *const u8, len: usize) -> Pen {
-        // SAFETY: promised by the caller.
-        unsafe { blocks::<Wide>(pen, text, len) }
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Portable, blocks, quoted};
+    use super::{Portable, Write, blocks, quoted};
     use crate::pen::{MAX_ESCAPED, Pen, SLACK};
     use proptest::prelude::*;
 
@@ -351,16 +367,11 @@ mod tests {
             if is_x86_feature_detected!("avx2") {
                 assert_eq!(written(text, super::avx2), form);
             }
-            if is_x86_feature_detected!("avx512bw") {
-                assert_eq!(written(text, super::wide), form);
-            }
         }
         let all = [b"\"", form.as_slice(), b"\":"].concat();
         // SAFETY: `written` gives the room.
-        assert_eq!(
-            written(text, |pen, text, len| unsafe { quoted(pen, text, len, b':') }),
-            all
-        );
+        let quoted: Write = |pen, text, len| unsafe { quoted(pen, text, len, b':') };
+        assert_eq!(written(text, quoted), all);
     }
 
     #[test]

@@ -24,7 +24,11 @@ const WORTH_UNITS: usize = 8;
 #[inline(always)]
 pub unsafe fn write<T: Unit>(pen: Pen, units: &[T]) -> Result<Pen, usize> {
     #[cfg(target_arch = "x86_64")]
-    if units.len() >= WORTH_UNITS && is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") {
+    if units.len() >= WORTH_UNITS
+        && is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("popcnt")
+    {
         // SAFETY: promised by the caller; the processor has what is asked for.
         return unsafe { T::write_wide(pen, units) };
     }
@@ -91,7 +95,7 @@ macro_rules! unit {
             }
 
             #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,bmi1")]
+            #[target_feature(enable = "avx2,bmi1,popcnt")]
             unsafe fn write_wide(pen: Pen, units: &[Self]) -> Result<Pen, usize> {
                 // SAFETY: promised by the caller.
                 unsafe { x86::write(pen, units) }
@@ -119,6 +123,8 @@ mod x86 {
     const STEP: usize = 16;
     /// Units of one step over anything.
     const LANES: usize = 8;
+    /// So many characters beyond ASCII in one step say that this is no text in Latin letters.
+    const DENSE: u32 = 4;
 
     /// For four characters of one to four bytes each: which bytes of their four lanes are written, in this order.
     ///
@@ -325,7 +331,7 @@ mod x86 {
     struct Step {
         pen: Pen,
         taken: usize,
-        /// Whether what follows is likely to be beyond ASCII.
+        /// Whether much of what follows is likely to be beyond ASCII.
         goes_on: bool,
     }
 
@@ -357,14 +363,14 @@ mod x86 {
                 return Ok(Step {
                     pen,
                     taken,
-                    goes_on: beyond & 0x80 != 0,
+                    goes_on: beyond.count_ones() >= DENSE,
                 });
             }
             let code: u32 = (*units.add(taken)).into();
             Ok(Step {
                 pen: pen.escaped(code as u8),
                 taken: taken + 1,
-                goes_on: true,
+                goes_on: beyond.count_ones() >= DENSE,
             })
         }
     }
@@ -460,7 +466,7 @@ mod tests {
                 '\t' => form.push_str("\\t"),
                 '\u{8}' => form.push_str("\\b"),
                 '\u{c}' => form.push_str("\\f"),
-                low @ '\0'..' ' => form.push_str(&format!("\\u{:04x}", low as u32)),
+                low @ '\0'..' ' => form.extend(format!("\\u{:04x}", low as u32).chars()),
                 other => form.push(other),
             }
         }

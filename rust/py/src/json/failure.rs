@@ -30,9 +30,9 @@ pub fn python_failure(error: PyErr) -> Failure {
 
 impl Failure {
     /// Goes one container outwards.
-    pub fn inside(&mut self, token: impl FnOnce() -> String) {
+    pub fn inside(&mut self, token: String) {
         if let Cause::Value { path, .. } = &mut *self.0 {
-            path.push(token());
+            path.push(token);
         }
     }
 

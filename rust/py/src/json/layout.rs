@@ -73,11 +73,13 @@ fn dicts_are_known(py: Python<'_>) -> PyResult<bool> {
 unsafe fn same_members(dict: *mut ffi::PyObject) -> bool {
     // SAFETY: promised by the caller.
     unsafe {
-        let mut expected = Members::by_api(dict);
-        let mut found = Members::by_table(dict);
+        let mut expected = Members::of(dict);
+        let Some(mut found) = Entries::in_table(dict) else {
+            return false;
+        };
         loop {
             match (expected.next(), found.next()) {
-                (None, None) => return found.is_direct(),
+                (None, None) => return true,
                 (one, other) if one == other => {}
                 _ => return false,
             }
@@ -188,50 +190,34 @@ const KIND_UNICODE: u8 = 1;
 
 const WORD: usize = size_of::<usize>();
 
-/// The members of a dict, in order.
-pub struct Members {
-    dict: *mut ffi::PyObject,
-    /// The next entry's key; its value follows it. Null if the C API is asked instead.
+/// The entries of a dict that are still to be visited, in its table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Entries {
+    /// The next entry's key; its value follows it.
     entry: *const *mut ffi::PyObject,
     end: *const *mut ffi::PyObject,
     /// Words from one entry to the next.
     stride: usize,
-    table: *mut Table,
-    /// For the C API.
-    place: ffi::Py_ssize_t,
 }
 
-impl Members {
+impl Entries {
+    /// The entries of a dict; None if they must be asked for.
+    ///
     /// # Safety
     /// An exact dict.
     #[inline(always)]
-    pub unsafe fn of(dict: *mut ffi::PyObject) -> Self {
+    pub unsafe fn of(dict: *mut ffi::PyObject) -> Option<Self> {
+        if !DICTS.load(Ordering::Relaxed) {
+            return None;
+        }
         // SAFETY: promised by the caller; the layout was tried.
-        unsafe {
-            if DICTS.load(Ordering::Relaxed) {
-                Self::by_table(dict)
-            } else {
-                Self::by_api(dict)
-            }
-        }
-    }
-
-    fn by_api(dict: *mut ffi::PyObject) -> Self {
-        Self {
-            dict,
-            entry: std::ptr::null(),
-            end: std::ptr::null(),
-            stride: 0,
-            table: std::ptr::null_mut(),
-            place: 0,
-        }
+        unsafe { Self::in_table(dict) }
     }
 
     /// # Safety
     /// A dict with the layout of `Table`.
     #[inline(always)]
-    unsafe fn by_table(dict: *mut ffi::PyObject) -> Self {
-        let mut members = Self::by_api(dict);
+    unsafe fn in_table(dict: *mut ffi::PyObject) -> Option<Self> {
         // SAFETY: promised by the caller; a table is followed by its index and its entries.
         unsafe {
             let object = dict.cast::<ffi::PyDictObject>();
@@ -239,33 +225,30 @@ impl Members {
             let kind = (*table).kind;
             // A dict of an instance has its values elsewhere.
             if !(*object).ma_values.is_null() || kind > KIND_UNICODE {
-                return members;
+                return None;
             }
-            let first = table.add(1).cast::<u8>().add(1 << (*table).log2_index_bytes);
+            let index_words = (1 << (*table).log2_index_bytes) / WORD;
             let general = usize::from(kind == KIND_GENERAL);
-            members.table = table;
-            members.stride = 2 + general;
-            members.entry = first.add(general * WORD).cast();
-            members.end = members.entry.add(members.stride * (*table).nentries as usize);
+            let entry = table
+                .add(1)
+                .cast::<*mut ffi::PyObject>()
+                .add(index_words + general)
+                .cast_const();
+            let stride = 2 + general;
+            Some(Self {
+                entry,
+                end: entry.add(stride * (*table).nentries as usize),
+                stride,
+            })
         }
-        members
-    }
-
-    #[inline(always)]
-    fn is_direct(&self) -> bool {
-        !self.entry.is_null()
     }
 
     /// The next key and value, borrowed from the dict.
     ///
     /// # Safety
-    /// The dict is alive, and was not changed since `of`, or `unchanged` said so.
+    /// The dict is alive, and was not changed since `of`, or `refreshed` said how.
     #[inline(always)]
     pub unsafe fn next(&mut self) -> Option<(*mut ffi::PyObject, *mut ffi::PyObject)> {
-        if !self.is_direct() {
-            // SAFETY: promised by the caller.
-            return unsafe { self.next_by_api() };
-        }
         while self.entry < self.end {
             // SAFETY: promised by the caller: an entry of the table.
             unsafe {
@@ -280,33 +263,43 @@ impl Members {
         None
     }
 
-    #[inline(never)]
-    unsafe fn next_by_api(&mut self) -> Option<(*mut ffi::PyObject, *mut ffi::PyObject)> {
+    /// What is left of the entries of a dict that may have been changed; None if they stand elsewhere now.
+    ///
+    /// # Safety
+    /// The dict is alive.
+    #[cold]
+    pub unsafe fn refreshed(self, dict: *mut ffi::PyObject) -> Option<Self> {
+        // SAFETY: promised by the caller.
+        let now = unsafe { Self::of(dict)? };
+        // A table may have been freed and another been made in its place, with other entries.
+        let past = (self.entry as usize).checked_sub(now.entry as usize)?;
+        let same = now.stride == self.stride && past % (self.stride * WORD) == 0 && self.entry <= now.end;
+        same.then_some(Self {
+            entry: self.entry,
+            ..now
+        })
+    }
+}
+
+/// The members of a dict by the C API.
+pub struct Members {
+    dict: *mut ffi::PyObject,
+    place: ffi::Py_ssize_t,
+}
+
+impl Members {
+    pub fn of(dict: *mut ffi::PyObject) -> Self {
+        Self { dict, place: 0 }
+    }
+
+    /// The next key and value, borrowed from the dict; it may change meanwhile.
+    ///
+    /// # Safety
+    /// A dict that is alive.
+    pub unsafe fn next(&mut self) -> Option<(*mut ffi::PyObject, *mut ffi::PyObject)> {
         let (mut key, mut value) = (std::ptr::null_mut(), std::ptr::null_mut());
         // SAFETY: promised by the caller.
         let found = unsafe { ffi::PyDict_Next(self.dict, &raw mut self.place, &raw mut key, &raw mut value) };
         (found != 0).then_some((key, value))
-    }
-
-    /// Whether the dict still has the size and the table that it had; to be asked after running Python code.
-    ///
-    /// # Safety
-    /// The dict is alive.
-    #[inline(always)]
-    pub unsafe fn unchanged(&mut self, size: ffi::Py_ssize_t) -> bool {
-        // SAFETY: promised by the caller. A table may have been freed and another been made in its place: all that is
-        // kept of it must be the same, and its entries may have become more.
-        unsafe {
-            if (*self.dict.cast::<ffi::PyDictObject>()).ma_used != size {
-                return false;
-            }
-            if !self.is_direct() {
-                return true;
-            }
-            let now = Self::by_table(self.dict);
-            let same = now.table == self.table && now.stride == self.stride && now.end >= self.entry;
-            self.end = now.end;
-            same && now.entry <= self.entry && (self.entry as usize - now.entry as usize) % (now.stride * WORD) == 0
-        }
     }
 }

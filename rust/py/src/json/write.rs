@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use super::canonical;
 use super::failure::{Failure, refused};
 use super::fragments;
-use super::layout::{self, Int, Members};
+use super::layout::{self, Entries, Int, Members};
 use super::out::{ITEM, MEMBER, Out};
 use super::parse::MAX_DEPTH;
 use super::plain;
@@ -40,6 +40,8 @@ pub struct Writer<'a, 'py> {
     pub order: Order,
     pub default: Option<&'a Bound<'py, PyAny>>,
     failure: Option<Failure>,
+    /// How often Python code was run, which may have changed anything.
+    runs: usize,
 }
 
 /// Writes a value and hands the text over; the buffer stays for the next call.
@@ -58,6 +60,7 @@ pub fn written<'py, T>(
         order,
         default,
         failure: None,
+        runs: 0,
     };
     let result = match writer.whole(pen, value) {
         // SAFETY: the pen began where the text does.
@@ -83,14 +86,37 @@ impl Writer<'_, '_> {
         None
     }
 
-    /// Notes in which member or item it failed, from the inside outwards.
+    /// Notes in which item it failed, from the inside outwards.
     #[cold]
     #[inline(never)]
-    fn inside(&mut self, token: impl FnOnce() -> String) -> Option<Pen> {
+    fn inside(&mut self, token: String) -> Option<Pen> {
         if let Some(failure) = &mut self.failure {
             failure.inside(token);
         }
         None
+    }
+
+    /// Notes in which member it failed; the key is alive.
+    #[cold]
+    #[inline(never)]
+    fn inside_member(&mut self, key: *mut ffi::PyObject) -> Option<Pen> {
+        // SAFETY: promised by the caller.
+        let key = unsafe { Bound::from_borrowed_ptr(self.py, key) };
+        self.inside(key.to_string())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn too_deep(&mut self) -> Option<Pen> {
+        self.fail(refused(
+            "nested deeper than 512 levels, or a value that contains itself",
+        ))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn changed(&mut self) -> Option<Pen> {
+        self.fail(refused("the dict was changed while it was being written"))
     }
 
     /// Writes a value that stands inside `depth` containers.
@@ -104,7 +130,7 @@ impl Writer<'_, '_> {
             |_| None,
             |writer, pen| {
                 let pen = writer.out.room(pen, MEMBER);
-                writer.container(pen, value, depth)
+                writer.container(pen, value, depth, std::ptr::null_mut())
             },
         )
     }
@@ -147,21 +173,33 @@ impl Writer<'_, '_> {
         written
     }
 
-    /// Writes a value that may run Python code while it is written.
+    /// Writes a value that may run Python code while it is written, for which there is room for a member. The key is null
+    /// if it is not the value of a member.
     #[inline(never)]
-    fn container(&mut self, pen: Pen, value: *mut ffi::PyObject, depth: usize) -> Option<Pen> {
-        // SAFETY: a live object, which stays alive as long as it is held here.
-        let (held, kind) = unsafe { (Object::borrowed(value), ffi::Py_TYPE(value)) };
+    fn container(&mut self, pen: Pen, value: *mut ffi::PyObject, depth: usize, key: *mut ffi::PyObject) -> Option<Pen> {
+        // SAFETY: live objects, which stay alive as long as they are held here, whatever happens to what they are in.
+        let (held, held_key, kind) = unsafe {
+            let held_key = (!key.is_null()).then(|| Object::borrowed(key));
+            (Object::borrowed(value), held_key, ffi::Py_TYPE(value))
+        };
         let value = held.as_ptr();
-        if kind == &raw mut ffi::PyDict_Type {
-            self.dict(pen, value, depth)
+        let written = if depth >= MAX_DEPTH && kind_is_nested(kind) {
+            self.too_deep()
+        } else if kind == &raw mut ffi::PyDict_Type {
+            self.dict(pen, value, depth + 1)
         } else if kind == &raw mut ffi::PyList_Type {
-            self.sequence(pen, value, depth, true)
+            self.sequence(pen, value, depth + 1, true)
         } else if kind == &raw mut ffi::PyTuple_Type {
-            self.sequence(pen, value, depth, false)
+            self.sequence(pen, value, depth + 1, false)
         } else {
             self.other(pen, value, depth)
+        };
+        if written.is_none() {
+            if let Some(key) = held_key {
+                return self.inside_member(key.as_ptr());
+            }
         }
+        written
     }
 
     /// Writes an exact str and one byte behind it; there is room for an item behind that.
@@ -309,19 +347,9 @@ impl Writer<'_, '_> {
         )))
     }
 
-    #[cold]
-    fn too_deep(&mut self) -> Option<Pen> {
-        self.fail(refused(
-            "nested deeper than 512 levels, or a value that contains itself",
-        ))
-    }
-
-    /// Writes an exact list or tuple.
+    /// Writes an exact list or tuple, whose items stand inside `depth` containers.
     #[inline(always)]
     fn sequence(&mut self, pen: Pen, sequence: *mut ffi::PyObject, depth: usize, is_list: bool) -> Option<Pen> {
-        if depth >= MAX_DEPTH {
-            return self.too_deep();
-        }
         // SAFETY: there is room for a bracket.
         let mut pen = unsafe { pen.byte(b'[') };
         let mut index = 0;
@@ -337,91 +365,92 @@ impl Writer<'_, '_> {
                 }
             };
             pen = self.out.room(pen, ITEM);
-            match self.value(pen, item, depth + 1) {
+            match self.value(pen, item, depth) {
                 Some(next) => pen = next,
-                None => return self.inside(|| index.to_string()),
+                None => return self.inside(index.to_string()),
             }
             index += 1;
         }
         Some(self.out.close(pen, b']'))
     }
 
-    /// Writes an exact dict.
+    /// Writes an exact dict, which the caller holds; its members stand inside `depth` containers.
     #[inline(always)]
     fn dict(&mut self, pen: Pen, dict: *mut ffi::PyObject, depth: usize) -> Option<Pen> {
-        if depth >= MAX_DEPTH {
-            return self.too_deep();
-        }
         // SAFETY: there is room for a bracket.
         let mut pen = unsafe { pen.byte(b'{') };
         if self.order != Order::Given {
-            return self.sorted_members(pen, dict, depth + 1);
+            return self.sorted_members(pen, dict, depth);
         }
-        // SAFETY: an exact dict, here and below, which the caller holds.
-        let size = unsafe { (*dict.cast::<ffi::PyDictObject>()).ma_used };
+        // SAFETY: an exact dict.
+        let Some(mut entries) = (unsafe { Entries::of(dict) }) else {
+            return self.asked_members(pen, dict, depth);
+        };
         // SAFETY: as above.
-        let mut members = unsafe { Members::of(dict) };
-        // SAFETY: only what is not scalar can change the dict, and after it is asked whether it is unchanged.
-        while let Some((key, value)) = unsafe { members.next() } {
+        let size = unsafe { (*dict.cast::<ffi::PyDictObject>()).ma_used };
+        let mut runs = self.runs;
+        // SAFETY: only Python code can change the dict; then the entries are refreshed.
+        while let Some((key, value)) = unsafe { entries.next() } {
             pen = self.out.room(pen, MEMBER);
-            let mut ran = false;
-            pen = self.member(pen, key, value, depth + 1, &mut ran)?;
-            // SAFETY: the caller holds the dict.
-            if ran && !unsafe { members.unchanged(size) } {
-                return self.fail(refused("the dict was changed while it was being written"));
+            pen = self.member(pen, key, value, depth)?;
+            if self.runs != runs {
+                runs = self.runs;
+                // SAFETY: the caller holds the dict.
+                match unsafe { entries.refreshed(dict) } {
+                    // SAFETY: as above.
+                    Some(now) if unsafe { (*dict.cast::<ffi::PyDictObject>()).ma_used } == size => entries = now,
+                    _ => return self.changed(),
+                }
             }
         }
         Some(self.out.close(pen, b'}'))
     }
 
+    /// Writes the members of a dict by the C API.
+    #[inline(never)]
+    fn asked_members(&mut self, mut pen: Pen, dict: *mut ffi::PyObject, depth: usize) -> Option<Pen> {
+        // SAFETY: an exact dict, which the caller holds, here and below.
+        let size = unsafe { (*dict.cast::<ffi::PyDictObject>()).ma_used };
+        let mut members = Members::of(dict);
+        // SAFETY: as above.
+        while let Some((key, value)) = unsafe { members.next() } {
+            pen = self.out.room(pen, MEMBER);
+            pen = self.member(pen, key, value, depth)?;
+            // SAFETY: as above.
+            if unsafe { (*dict.cast::<ffi::PyDictObject>()).ma_used } != size {
+                return self.changed();
+            }
+        }
+        Some(self.out.close(pen, b'}'))
+    }
+
+    #[inline(never)]
+    fn sorted_members(&mut self, mut pen: Pen, dict: *mut ffi::PyObject, depth: usize) -> Option<Pen> {
+        for (key, value) in canonical::sorted_members(self, dict)? {
+            pen = self.out.room(pen, MEMBER);
+            pen = self.member(pen, key.as_ptr(), value.as_ptr(), depth)?;
+        }
+        Some(self.out.close(pen, b'}'))
+    }
+
     /// Writes a member of an object, for which there is room; key and value are alive, and whatever runs Python code holds
-    /// them and says so.
+    /// them.
     #[inline(always)]
-    fn member(
-        &mut self,
-        pen: Pen,
-        key: *mut ffi::PyObject,
-        value: *mut ffi::PyObject,
-        depth: usize,
-        ran: &mut bool,
-    ) -> Option<Pen> {
+    fn member(&mut self, pen: Pen, key: *mut ffi::PyObject, value: *mut ffi::PyObject, depth: usize) -> Option<Pen> {
         // SAFETY: the key is alive.
         if unsafe { ffi::Py_TYPE(key) != &raw mut ffi::PyUnicode_Type } {
-            *ran = true;
             return self.odd_member(pen, key, value, depth);
         }
         let pen = self.key(pen, key)?;
         self.either(
             pen,
             value,
-            |writer| {
-                let py = writer.py;
-                writer.inside(|| token(py, key))
-            },
+            |writer| writer.inside_member(key),
             |writer, pen| {
-                *ran = true;
-                writer.container_member(pen, key, value, depth)
+                let pen = writer.out.room(pen, MEMBER);
+                writer.container(pen, value, depth, key)
             },
         )
-    }
-
-    #[inline(never)]
-    fn container_member(
-        &mut self,
-        pen: Pen,
-        key: *mut ffi::PyObject,
-        value: *mut ffi::PyObject,
-        depth: usize,
-    ) -> Option<Pen> {
-        // SAFETY: the key is alive; it is held because writing the value may change the dict.
-        let key = unsafe { Object::borrowed(key) };
-        let pen = self.out.room(pen, MEMBER);
-        let written = self.container(pen, value, depth);
-        if written.is_none() {
-            let py = self.py;
-            return self.inside(|| token(py, key.as_ptr()));
-        }
-        written
     }
 
     /// Writes a member whose key is no exact str.
@@ -437,8 +466,7 @@ impl Writer<'_, '_> {
         // SAFETY: both are alive; they are held because making a str of the key may change the dict.
         let (key, value) = unsafe { (Object::borrowed(key), Object::borrowed(value)) };
         let text = self.key_text(key.as_ptr())?;
-        let mut ran = false;
-        self.member(pen, text.as_ptr(), value.as_ptr(), depth, &mut ran)
+        self.member(pen, text.as_ptr(), value.as_ptr(), depth)
     }
 
     /// Writes a key that is an exact str; there is room for an item behind it.
@@ -475,6 +503,7 @@ impl Writer<'_, '_> {
     /// The exact str of a key of another type.
     #[cold]
     pub fn key_text(&mut self, key: *mut ffi::PyObject) -> Option<Object> {
+        self.runs += 1;
         let text = Python::attach(|py| {
             // SAFETY: the key is alive.
             let key = unsafe { Bound::from_borrowed_ptr(py, key) };
@@ -489,19 +518,10 @@ impl Writer<'_, '_> {
         }
     }
 
-    fn sorted_members(&mut self, mut pen: Pen, dict: *mut ffi::PyObject, depth: usize) -> Option<Pen> {
-        let members = canonical::sorted_members(self, dict)?;
-        for (key, value) in members {
-            pen = self.out.room(pen, MEMBER);
-            let mut ran = false;
-            pen = self.member(pen, key.as_ptr(), value.as_ptr(), depth, &mut ran)?;
-        }
-        Some(self.out.close(pen, b'}'))
-    }
-
     /// Writes a value of any other type.
     #[inline(never)]
     fn other(&mut self, pen: Pen, value: *mut ffi::PyObject, depth: usize) -> Option<Pen> {
+        self.runs += 1;
         Python::attach(|py| {
             // SAFETY: a live object, which the caller holds.
             let value = unsafe { Bound::from_borrowed_ptr(py, value) };
@@ -574,10 +594,13 @@ unsafe fn asked(value: *mut ffi::PyObject) -> Int {
     Int::Large
 }
 
-/// A key as a token of a pointer.
+/// Whether values of this type count as a level.
 #[cold]
-fn token(py: Python<'_>, key: *mut ffi::PyObject) -> String {
-    // SAFETY: the key is alive.
-    let key = unsafe { Bound::from_borrowed_ptr(py, key) };
-    key.to_string()
+fn kind_is_nested(kind: *mut ffi::PyTypeObject) -> bool {
+    [
+        &raw mut ffi::PyDict_Type,
+        &raw mut ffi::PyList_Type,
+        &raw mut ffi::PyTuple_Type,
+    ]
+    .contains(&kind)
 }
