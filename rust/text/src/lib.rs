@@ -7,6 +7,7 @@
 #![allow(clippy::cast_possible_wrap)]
 
 pub mod decimal;
+mod digits;
 mod float;
 mod powers;
 pub mod skip;

@@ -603,7 +603,7 @@ mod tests {
             .filter_map(char::from_u32)
             .chain(('\u{10000}'..='\u{10FFFF}').step_by(97))
         {
-            let text = format!("{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}", code);
+            let text = String::from(code).repeat(17);
             check(text.as_bytes(), 0, 30);
         }
     }
