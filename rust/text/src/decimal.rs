@@ -69,10 +69,9 @@ fn scan_by<D: Digits>(text: &[u8], start: usize) -> Result<(Number, usize), Flaw
     large(text, start, digits, end)
 }
 
-/// Reads the floats of an array, of which the first stands at `start`, as long as one follows the other and there is room.
+/// Reads the floats of an array from `start` on, each behind a space at most, as long as one follows the other and there is room.
 ///
-/// Gives their number and the place behind the last one. Whatever is no float ends them, as do more than one space between
-/// them, and flaws.
+/// Gives their number and the place behind the last one. Whatever is no float ends them, as do more spaces and flaws.
 #[inline]
 pub fn floats(text: &[u8], start: usize, out: &mut [f64]) -> (usize, usize) {
     #[cfg(target_arch = "x86_64")]
@@ -95,6 +94,9 @@ fn floats_by<D: Digits>(text: &[u8], start: usize, out: &mut [f64]) -> (usize, u
     let mut end = start;
     let mut at = start;
     for place in out {
+        if byte(text, at) == b' ' {
+            at += 1;
+        }
         if let Some((value, comma)) = plain::<D>(text, at) {
             *place = value;
             end = comma;
@@ -113,9 +115,6 @@ fn floats_by<D: Digits>(text: &[u8], start: usize, out: &mut [f64]) -> (usize, u
             break;
         }
         at = end + 1;
-        if byte(text, at) == b' ' {
-            at += 1;
-        }
     }
     (count, end)
 }

@@ -134,7 +134,7 @@ mod x86 {
             };
             // SAFETY: the caller's processor has AVX2, and the block has the bytes that are loaded.
             let count = unsafe { digits_in(block) };
-            if count <= 16 {
+            if count < 16 {
                 // SAFETY: as above.
                 let value = unsafe { up_to_sixteen(block.as_ptr(), count) };
                 return (magnitude.wrapping_mul(TENS[count]).wrapping_add(value), at + count);
@@ -144,10 +144,8 @@ mod x86 {
             }
             // The few digits before the last sixteen.
             let few = count - 16;
-            let first = u32::from_le_bytes([block[0], block[1], block[2], block[3]]) ^ 0x3030_3030;
-            let magnitude = magnitude
-                .wrapping_mul(TENS[few])
-                .wrapping_add(four(first << (8 * (4 - few))));
+            let four = [block[0], block[1], block[2], block[3]];
+            let magnitude = magnitude.wrapping_mul(TENS[few]).wrapping_add(first_of_four(four, few));
             // SAFETY: as above; the last sixteen digits end in the block.
             let value = unsafe { all_sixteen(_mm_loadu_si128(block.as_ptr().add(few).cast())) };
             (magnitude.wrapping_mul(TENS[16]).wrapping_add(value), at + count)
@@ -181,15 +179,15 @@ mod x86 {
             if !shaped || (others & !2).trailing_zeros() as usize != behind + 2 {
                 return None;
             }
-            let few = behind.saturating_sub(16);
             // SAFETY: as above; the digits behind the point are within the block.
             let magnitude = unsafe {
                 let fraction = block.as_ptr().add(digits + 2);
-                if few == 0 {
+                if behind < 16 {
                     u64::from(whole) * TENS[behind] + up_to_sixteen(fraction, behind)
                 } else {
-                    let first = u32::from_le(fraction.cast::<u32>().read_unaligned()) ^ 0x3030_3030;
-                    let first = u64::from(whole) * TENS[few] + four(first << (8 * (4 - few)));
+                    // Whether these are some or none is hard to foresee, so both go the same way.
+                    let few = behind - 16;
+                    let first = u64::from(whole) * TENS[few] + first_of_four(fraction.cast::<[u8; 4]>().read(), few);
                     first * TENS[16] + all_sixteen(_mm_loadu_si128(fraction.add(few).cast()))
                 }
             };
@@ -205,10 +203,12 @@ mod x86 {
     /// With the one before the point they fit a u64.
     const MOST_BEHIND: usize = 18;
 
-    /// The number that four bytes of 0 to 9 write.
+    /// The number that the first `count` of four bytes write, which are digits.
     #[inline(always)]
-    fn four(digits: u32) -> u64 {
-        let pairs = digits * 10 + (digits >> 8);
+    fn first_of_four(bytes: [u8; 4], count: usize) -> u64 {
+        let word = u32::from_le_bytes(bytes) ^ 0x3030_3030;
+        let digits = (u64::from(word) << (8 * (4 - count))) as u32;
+        let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
         u64::from(((pairs & 0x00FF_00FF).wrapping_mul(0x0064_0001) >> 16) & 0xFFFF)
     }
 

@@ -16,6 +16,9 @@ use crate::object::Object;
 /// Arrays and objects inside each other.
 pub const MAX_DEPTH: usize = 512;
 
+/// Floats that are read before objects are made of them.
+const BATCH: usize = 32;
+
 /// Buffers that one call leaves for the next.
 #[derive(Default)]
 pub struct Buffers {
@@ -213,7 +216,12 @@ impl<'a> Parser<'a> {
         }
         loop {
             let item = self.value(depth)?;
+            // SAFETY: a live object, and the class lives for ever.
+            let float = unsafe { ffi::Py_TYPE(item.as_ptr()) == &raw mut ffi::PyFloat_Type };
             self.buffers.items.push(item);
+            if float {
+                self.floats()?;
+            }
             self.cursor.skip_whitespace();
             match self.cursor.peek() {
                 b',' => self.cursor.bump(),
@@ -224,6 +232,29 @@ impl<'a> Parser<'a> {
                 _ => return Err(self.cursor.fail_here("a comma or ] is missing")),
             }
         }
+    }
+
+    /// Reads the floats that follow a float.
+    #[inline(never)]
+    fn floats(&mut self) -> Result<(), Stop> {
+        let mut batch = [0.0; BATCH];
+        while self.cursor.peek() == b',' {
+            let (count, end) = decimal::floats(self.cursor.text(), self.cursor.at() + 1, &mut batch);
+            for &value in &batch[..count] {
+                // SAFETY: attached, as the whole codec is; the result is checked.
+                let made = unsafe { Object::owned(ffi::PyFloat_FromDouble(value)) };
+                self.buffers
+                    .items
+                    .push(made.ok_or_else(|| raised_fault(&mut self.cursor))?);
+            }
+            if count > 0 {
+                self.cursor.go(end);
+            }
+            if count < BATCH {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Moves the items from `start` into a list.
