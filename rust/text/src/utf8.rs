@@ -177,6 +177,8 @@ mod x86 {
     const BLOCK: usize = 32;
     /// Characters of one step, at most.
     const UNITS: usize = 16;
+    /// Bytes of the longest character.
+    const LONGEST: usize = 4;
     /// Shorter text is counted without wide registers.
     pub const MEASURED_BYTES: usize = BLOCK;
 
@@ -343,16 +345,41 @@ mod x86 {
         out: *mut T,
         count: usize,
     ) -> Result<Place, usize> {
-        let last_block = text.len().saturating_sub(BLOCK);
-        while place.written + UNITS <= count && place.at <= last_block {
-            // SAFETY: a block begins here, and there is room for the units of a step.
-            let (bytes, units) = unsafe { step(text.as_ptr().add(place.at), out.add(place.written)) };
-            if units == 0 {
-                // SAFETY: as above.
-                unsafe { one_character(text, &mut place, out)? };
-            } else {
-                place.at += bytes;
-                place.written += units;
+        let Some(last_block) = text.len().checked_sub(BLOCK + LONGEST) else {
+            return Ok(place);
+        };
+        while place.written + BLOCK < count && place.at <= last_block {
+            // SAFETY: a block and a character can be read here, and there is room for their units.
+            unsafe {
+                let block = _mm256_loadu_si256(text.as_ptr().add(place.at).cast());
+                let high = _mm256_movemask_epi8(block) as u32;
+                if high & 1 == 0 {
+                    let out = out.add(place.written);
+                    T::store_ascii(out, _mm256_castsi256_si128(block));
+                    T::store_ascii(out.add(BLOCK / 2), _mm256_extracti128_si256::<1>(block));
+                    let ascii = high.trailing_zeros() as usize;
+                    place.at += ascii;
+                    place.written += ascii;
+                    if high == 0 {
+                        continue;
+                    }
+                    // Most often it stands alone between ASCII, and whether it has two bytes or three nobody can foresee.
+                    let four = text.as_ptr().add(place.at).cast::<[u8; 4]>().read();
+                    if let Some((code, length)) = two_or_three(u32::from_le_bytes(four)) {
+                        out.add(ascii).write(T::of(code));
+                        place.at += length;
+                        place.written += 1;
+                        continue;
+                    }
+                } else {
+                    let (bytes, units) = run(text.as_ptr().add(place.at), block, out.add(place.written));
+                    place.at += bytes;
+                    place.written += units;
+                    if units > 0 {
+                        continue;
+                    }
+                }
+                one_character(text, &mut place, out)?;
             }
         }
         let mut few = [T::default(); UNITS];
@@ -401,6 +428,18 @@ mod x86 {
                 let units = (high | 1 << UNITS).trailing_zeros() as usize;
                 return (units, units);
             }
+            run(text, block, out)
+        }
+    }
+
+    /// As `step`, for text that begins beyond ASCII.
+    ///
+    /// # Safety
+    /// As for `step`.
+    #[inline(always)]
+    unsafe fn run<T: Unit>(text: *const u8, block: __m256i, out: *mut T) -> (usize, usize) {
+        // SAFETY: promised by the caller.
+        unsafe {
             let starts = _mm256_movemask_epi8(not_continuation(block)) as u32;
             match *text {
                 0xC2..=0xDF => pairs(block, starts, out),
@@ -408,6 +447,22 @@ mod x86 {
                 _ => (0, 0),
             }
         }
+    }
+
+    /// The character of two or three bytes at the start of four bytes, without a branch between the two.
+    #[inline(always)]
+    fn two_or_three(word: u32) -> Option<(u32, usize)> {
+        let three = u32::from(word & 0xF0 == 0xE0);
+        let long = (word & 0x0F) << 12 | (word >> 2) & 0xFC0 | (word >> 16) & 0x3F;
+        let long_good = u32::from(word & 0x00C0_C000 == 0x0080_8000)
+            & u32::from(long >= 0x800)
+            & u32::from(long & 0xF800 != 0xD800);
+        let short = (word & 0x1F) << 6 | (word >> 8) & 0x3F;
+        let short_good = u32::from(word & 0xC0E0 == 0x80C0) & u32::from(short >= 0x80);
+        let mask = three.wrapping_neg();
+        let good = (long_good & mask) | (short_good & !mask);
+        let code = (long & mask) | (short & !mask);
+        (good != 0).then_some((code, 2 + three as usize))
     }
 
     /// Characters of two bytes, of which one begins at every even place.
