@@ -10,6 +10,7 @@
 compile_error!("the JSON codec's key cache relies on the GIL; free-threaded builds use another tier");
 
 mod arrays;
+mod calls;
 mod canonical;
 mod cursor;
 mod errors;
@@ -30,31 +31,12 @@ mod strs;
 mod wide;
 mod write;
 
-use std::convert::Infallible;
-
-use pyo3::exceptions::PyRuntimeError;
-use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyTuple};
+use pyo3::types::PyBytes;
 
-use crate::raw::{self, Call, Method};
+use crate::raw;
 
-use input::Input;
 use write::Order;
-
-/// An argument that tells "not given" from None.
-enum Given {
-    No,
-    Yes(Py<PyAny>),
-}
-
-impl<'a, 'py> FromPyObject<'a, 'py> for Given {
-    type Error = Infallible;
-
-    fn extract(object: Borrowed<'a, 'py, PyAny>) -> Result<Self, Infallible> {
-        Ok(Self::Yes(object.to_owned().unbind()))
-    }
-}
 
 fn order_of(sort_keys: bool) -> Order {
     if sort_keys { Order::CodePoints } else { Order::Given }
@@ -82,20 +64,6 @@ fn json_setup(
             pointer_error,
         },
     );
-}
-
-/// The value of a JSON text: see `aisys.json.loads`.
-///
-/// # Safety
-/// A `METH_O` function (see `raw`).
-unsafe extern "C" fn json_loads(_module: *mut ffi::PyObject, data: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    // SAFETY: the interpreter calls it, with a live argument.
-    unsafe {
-        raw::quickly(
-            |py| parse::loads_quickly(py, data),
-            |py| parse::loads(&Bound::from_borrowed_ptr(py, data)).map(Bound::unbind),
-        )
-    }
 }
 
 /// The value as JSON text in UTF-8: see `aisys.json.dumps`.
@@ -126,37 +94,6 @@ fn json_canonical<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes
     write::dumps(value, None, Order::Canonical)
 }
 
-/// The value at a JSON pointer: see `aisys.json.get`.
-#[pyfunction]
-#[pyo3(signature = (buffer, pointer, *, default=Given::No, raw=false))]
-fn json_get<'py>(buffer: &Bound<'py, PyAny>, pointer: &str, default: Given, raw: bool) -> PyResult<Bound<'py, PyAny>> {
-    let input = Input::new(buffer)?;
-    let (py, text) = (buffer.py(), input.with_nul());
-    let found = match default {
-        Given::No => pointer::require(py, text, &[pointer], raw)?.pop(),
-        Given::Yes(default) => {
-            let found = pointer::get(py, text, &[pointer], raw)?.pop().flatten();
-            Some(found.unwrap_or_else(|| default.into_bound(py)))
-        }
-    };
-    found.ok_or_else(|| PyRuntimeError::new_err("one pointer gives one value"))
-}
-
-/// The values at several JSON pointers: see `aisys.json.get_many`.
-#[pyfunction]
-#[pyo3(signature = (buffer, *pointers, raw=false))]
-fn json_get_many<'py>(
-    buffer: &Bound<'py, PyAny>,
-    pointers: &Bound<'py, PyTuple>,
-    raw: bool,
-) -> PyResult<Bound<'py, PyTuple>> {
-    let input = Input::new(buffer)?;
-    let pointers = pointers.extract::<Vec<String>>()?;
-    let pointers: Vec<&str> = pointers.iter().map(String::as_str).collect();
-    let values = pointer::require(buffer.py(), input.with_nul(), &pointers, raw)?;
-    PyTuple::new(buffer.py(), values)
-}
-
 /// The array of numbers at a JSON pointer: see `aisys.json.loads_array`.
 #[pyfunction]
 #[pyo3(signature = (buffer, pointer="", dtype="float32"))]
@@ -168,18 +105,9 @@ pub fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     strs::init(module.py())?;
     shapes::init(module.py());
     module.add_function(wrap_pyfunction!(json_setup, module)?)?;
-    raw::add_functions(
-        module,
-        [Method {
-            name: c"json_loads",
-            doc: c"json_loads(data, /)\n--\n\nThe value of a JSON text: see `aisys.json.loads`.",
-            call: Call::One(json_loads),
-        }],
-    )?;
+    raw::add_functions(module, calls::methods())?;
     module.add_function(wrap_pyfunction!(json_dumps, module)?)?;
     module.add_function(wrap_pyfunction!(json_dumps_str, module)?)?;
     module.add_function(wrap_pyfunction!(json_canonical, module)?)?;
-    module.add_function(wrap_pyfunction!(json_get, module)?)?;
-    module.add_function(wrap_pyfunction!(json_get_many, module)?)?;
     module.add_function(wrap_pyfunction!(json_loads_array, module)?)
 }

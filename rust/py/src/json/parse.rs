@@ -41,23 +41,10 @@ pub struct Parser<'a> {
     pub buffers: Buffers,
 }
 
-/// The value of a text in bytes; None if it is something else, or has a fault that `loads` will find again and tell.
-///
-/// # Safety
-/// Attached, and `data` is a live object that the caller keeps alive.
+/// The value of a text; None if it has a fault, which `loads` will find again and tell.
 #[inline(always)]
-pub unsafe fn loads_quickly(_py: Python<'_>, data: *mut ffi::PyObject) -> Option<Object> {
-    // SAFETY: an exact bytes object has a NUL behind its content, and stays as it is while the caller holds it.
-    let text = unsafe {
-        if ffi::Py_TYPE(data) != &raw mut ffi::PyBytes_Type {
-            return None;
-        }
-        std::slice::from_raw_parts(
-            ffi::PyBytes_AS_STRING(data).cast::<u8>(),
-            ffi::Py_SIZE(data) as usize + 1,
-        )
-    };
-    let mut parser = Parser::new(text);
+pub fn loads_quickly(text_with_nul: &[u8]) -> Option<Object> {
+    let mut parser = Parser::new(text_with_nul);
     let value = parser.document().ok();
     parser.put_back();
     value
@@ -65,9 +52,12 @@ pub unsafe fn loads_quickly(_py: Python<'_>, data: *mut ffi::PyObject) -> Option
 
 /// The value of a whole text.
 pub fn loads<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    let py = object.py();
-    let input = Input::new(object)?;
-    let mut parser = Parser::new(input.with_nul());
+    document(object.py(), Input::new(object)?.with_nul())
+}
+
+/// The value of a whole text in bytes.
+pub fn document<'py>(py: Python<'py>, text_with_nul: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    let mut parser = Parser::new(text_with_nul);
     let read = parser.document();
     parser.finish(py, read).map(|value| value.into_bound(py))
 }
@@ -100,7 +90,7 @@ impl<'a> Parser<'a> {
 
     /// Gives the buffers back; the fault, if there was one.
     #[inline(always)]
-    fn put_back(mut self) -> Option<Fault> {
+    pub fn put_back(mut self) -> Option<Fault> {
         self.buffers.items.clear();
         if self.buffers.scratch.capacity() <= Pool::<Buffers>::MAX_KEPT_BYTES {
             BUFFERS.0.put(self.buffers);
