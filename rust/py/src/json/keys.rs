@@ -48,26 +48,31 @@ unsafe impl Sync for Cache {}
 
 static CACHE: Cache = Cache(UnsafeCell::new([FREE; SLOTS]));
 
-/// The str of an ASCII key without escapes that stands at the beginning of a block, `len` bytes long, which is less than
-/// the block.
+/// A key that is kept, if the first `len` bytes of a block, which is longer, are one.
+///
+/// These may be any bytes: a kept key is ASCII without anything to escape, so what is equal to it is so as well.
 #[inline(always)]
-pub fn short_key(block: [u8; WHOLE_BYTES], len: usize) -> Option<Object> {
+pub fn kept_key(block: [u8; WHOLE_BYTES], len: usize) -> Option<Object> {
+    let words = words_of(block, len);
+    // SAFETY: see `Cache`: nothing else holds a reference into the table during these lines.
+    let slot = unsafe { &(*CACHE.0.get())[hash_of(words) as usize % SLOTS] };
+    // The hash has no secret, so equal slots prove nothing: only equal bytes do. The empty key's slot may be a free one.
+    if slot.words != words || slot.key.is_null() {
+        return None;
+    }
+    // SAFETY: the slot holds a live object.
+    Some(unsafe { Object::borrowed(slot.key) })
+}
+
+#[inline(always)]
+fn words_of(block: [u8; WHOLE_BYTES], len: usize) -> Words {
     debug_assert!(len < WHOLE_BYTES);
     let all = u128::from_le_bytes(block) & ((1 << (8 * len)) - 1);
-    let words = Words {
+    Words {
         first: all as u64,
         last: (all >> 64) as u64,
         len,
-    };
-    let hash = hash_of(words);
-    // SAFETY: see `Cache`: nothing else holds a reference into the table during these lines.
-    let slot = unsafe { &mut (*CACHE.0.get())[hash as usize % SLOTS] };
-    // The hash has no secret, so equal slots prove nothing: only equal bytes do. The empty key's slot may be a free one.
-    if slot.words == words && !slot.key.is_null() {
-        // SAFETY: the slot holds a live object.
-        return Some(unsafe { Object::borrowed(slot.key) });
     }
-    new_key(&block[..len], words, hash, slot)
 }
 
 /// The str of an ASCII key without escapes.
@@ -77,7 +82,15 @@ pub fn ascii_key(bytes: &[u8]) -> Option<Object> {
     if len < WHOLE_BYTES {
         let mut block = [0; WHOLE_BYTES];
         block[..len].copy_from_slice(bytes);
-        return short_key(block, len);
+        if let Some(key) = kept_key(block, len) {
+            return Some(key);
+        }
+        let words = words_of(block, len);
+        let hash = hash_of(words);
+        // SAFETY: see `Cache`.
+        return new_key(bytes, words, hash, unsafe {
+            &mut (*CACHE.0.get())[hash as usize % SLOTS]
+        });
     }
     if len > MAX_KEPT_BYTES {
         return ascii_str(bytes);

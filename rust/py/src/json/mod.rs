@@ -14,6 +14,7 @@ mod calls;
 mod canonical;
 mod cursor;
 mod errors;
+mod floats;
 mod input;
 mod keys;
 mod numpy;
@@ -102,6 +103,7 @@ fn json_loads_array<'py>(buffer: &Bound<'py, PyAny>, pointer: &str, dtype: &str)
 }
 
 pub fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    floats::init(module.py())?;
     strs::init(module.py())?;
     shapes::init(module.py());
     module.add_function(wrap_pyfunction!(json_setup, module)?)?;

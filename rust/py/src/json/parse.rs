@@ -7,6 +7,7 @@ use aisys_text::decimal::{self, Number};
 
 use super::cursor::Cursor;
 use super::errors::{Fault, Stop, raised};
+use super::floats::new_float;
 use super::input::Input;
 use super::pool::Pool;
 use super::shapes::{self, Shape};
@@ -152,7 +153,7 @@ impl<'a> Parser<'a> {
         // SAFETY: attached, as the whole codec is; each call returns a new reference or null with an exception.
         let made = unsafe {
             Object::owned(match number {
-                Number::Float(value) => ffi::PyFloat_FromDouble(value),
+                Number::Float(value) => new_float(value),
                 Number::Small { negative, magnitude } => small_int(negative, magnitude),
                 Number::Large { start, end } => large_int(&self.cursor.text()[start..end]),
             })
@@ -232,7 +233,7 @@ impl<'a> Parser<'a> {
             let (count, end) = decimal::floats(self.cursor.text(), self.cursor.at() + 1, &mut batch);
             for &value in &batch[..count] {
                 // SAFETY: attached, as the whole codec is; the result is checked.
-                let made = unsafe { Object::owned(ffi::PyFloat_FromDouble(value)) };
+                let made = unsafe { Object::owned(new_float(value)) };
                 self.buffers
                     .items
                     .push(made.ok_or_else(|| raised_fault(&mut self.cursor))?);
