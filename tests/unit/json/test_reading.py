@@ -150,6 +150,30 @@ def test_keys_that_come_again_are_one_object() -> None:
         assert first is second is sys.intern(name)
 
 
+def test_keys_that_are_written_with_escapes() -> None:
+    """Also those that begin like one that has come before, however often it has."""
+    names = [
+        "\\",
+        '"',
+        '\\"',
+        '"\\',
+        "a\\",
+        'a\\"',
+        'a"',
+        "\n",
+        "\\\\",
+        "\\" * 20,
+        "x" * 15 + '\\"',
+    ]
+    for _ in range(5):
+        for name in names:
+            for other in names:
+                document = {name: 1, "z": 2} if name == other else {name: 1, other: 2}
+                text = stdlib_json.dumps(document).encode()
+                assert tier_native.loads(text) == document
+                assert tier_native.loads(text + b" " * 20) == document
+
+
 def test_strings_are_like_any_other() -> None:
     """Hash, equality, size and interning of short and long ASCII strings, made without the interpreter."""
     for length in range(70):

@@ -50,7 +50,8 @@ static CACHE: Cache = Cache(UnsafeCell::new([FREE; SLOTS]));
 
 /// A key that is kept, if the first `len` bytes of a block, which is longer, are one.
 ///
-/// These may be any bytes: a kept key is ASCII without anything to escape, so what is equal to it is so as well.
+/// These may be any bytes, also the beginning of a key in which a quote is escaped: a kept key is ASCII without anything to
+/// escape, so what is equal to it is so as well.
 #[inline(always)]
 pub fn kept_key(block: [u8; WHOLE_BYTES], len: usize) -> Option<Object> {
     let words = words_of(block, len);

@@ -6,7 +6,7 @@ use super::cursor::Cursor;
 use super::errors::Stop;
 use super::keys::{ascii_key, kept_key};
 use super::parse::raised_fault;
-use super::strs::{Unmade, ascii_str_in, utf8_str_in};
+use super::strs::{Unmade, ascii_str, ascii_str_in, utf8_str_in};
 use crate::object::Object;
 
 /// Bytes behind an unescaped string, so that its end can be read like any other place.
@@ -102,7 +102,13 @@ fn any_key(cursor: &mut Cursor<'_>, scratch: &mut Vec<u8>) -> Result<Object, Sto
     if content.beyond_ascii {
         return wide(cursor, scratch, &content);
     }
-    ascii_key(content.bytes(cursor.text(), scratch)).ok_or_else(|| raised_fault(cursor))
+    let bytes = content.bytes(cursor.text(), scratch);
+    let made = match content.unescaped {
+        // It may hold what is escaped in a text, and what is kept must not (see `kept_key`).
+        Some(_) => ascii_str(bytes),
+        None => ascii_key(bytes),
+    };
+    made.ok_or_else(|| raised_fault(cursor))
 }
 
 #[inline(never)]
