@@ -1,6 +1,7 @@
 //! Numbers of a text, eight digits at a time.
 
 use crate::Flaw;
+use crate::digits::{self, Digits, Words};
 use crate::float::nearest;
 
 /// As `json` and `int` of Python: conversion takes quadratic time, and nobody writes longer ones.
@@ -24,13 +25,16 @@ pub enum Number {
     Float(f64),
 }
 
-static TENS: [u64; 9] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
-
 /// Reads the number at `start`, whose first byte is a digit or a minus sign; the number and where it ends.
 ///
 /// The text ends in a NUL.
 #[inline(always)]
 pub fn scan(text: &[u8], start: usize) -> Result<(Number, usize), Flaw> {
+    scan_by::<Words>(text, start)
+}
+
+#[inline(always)]
+fn scan_by<D: Digits>(text: &[u8], start: usize) -> Result<(Number, usize), Flaw> {
     debug_assert_eq!(text.last(), Some(&0));
     let negative = text[start] == b'-';
     let digits = start + usize::from(negative);
@@ -45,10 +49,10 @@ pub fn scan(text: &[u8], start: usize) -> Result<(Number, usize), Flaw> {
         if first == 0 {
             return Err(Flaw::At("a number with a leading zero", digits));
         }
-        (magnitude, end) = digits_from(text, end, magnitude);
+        (magnitude, end) = D::read(text, end, magnitude);
     }
     if matches!(byte(text, end), b'.' | b'e' | b'E') {
-        return fraction(
+        return fraction::<D>(
             text,
             &Whole {
                 start,
@@ -65,12 +69,70 @@ pub fn scan(text: &[u8], start: usize) -> Result<(Number, usize), Flaw> {
     large(text, start, digits, end)
 }
 
+/// Reads the floats of an array from `start` on, each behind a space at most, as long as one follows the other and there is room.
+///
+/// Gives their number and the place behind the last one. Whatever is no float ends them, as do more spaces and flaws.
+#[inline]
+pub fn floats(text: &[u8], start: usize, out: &mut [f64]) -> (usize, usize) {
+    #[cfg(target_arch = "x86_64")]
+    if digits::has_sixteen() {
+        // SAFETY: the processor has what the function needs.
+        return unsafe { floats_by_sixteen(text, start, out) };
+    }
+    floats_by::<Words>(text, start, out)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
+fn floats_by_sixteen(text: &[u8], start: usize, out: &mut [f64]) -> (usize, usize) {
+    floats_by::<digits::Sixteen>(text, start, out)
+}
+
+#[inline(always)]
+fn floats_by<D: Digits>(text: &[u8], start: usize, out: &mut [f64]) -> (usize, usize) {
+    let mut count = 0;
+    let mut end = start;
+    let mut at = start;
+    for place in out {
+        if byte(text, at) == b' ' {
+            at += 1;
+        }
+        if let Some((value, comma)) = plain::<D>(text, at) {
+            *place = value;
+            end = comma;
+        } else {
+            if !matches!(byte(text, at), b'-' | b'0'..=b'9') {
+                break;
+            }
+            let Ok((Number::Float(value), behind)) = scan_by::<D>(text, at) else {
+                break;
+            };
+            *place = value;
+            end = behind;
+        }
+        count += 1;
+        if byte(text, end) != b',' {
+            break;
+        }
+        at = end + 1;
+    }
+    (count, end)
+}
+
+/// The value of a number as most floats are written, and where the comma behind it is.
+#[inline(always)]
+fn plain<D: Digits>(text: &[u8], at: usize) -> Option<(f64, usize)> {
+    let plain = D::plain(text, at)?;
+    let value = nearest(plain.magnitude, -(plain.behind as i64))?;
+    Some((signed(value, plain.negative), plain.comma))
+}
+
 /// The byte at an index.
 #[inline(always)]
 fn byte(text: &[u8], index: usize) -> u8 {
     debug_assert!(index < text.len());
-    // SAFETY: the readers here go one byte behind a digit, a sign, a point or an `e` at most, and the text ends in a
-    // NUL, which is none of these.
+    // SAFETY: the readers here go one byte behind a digit, a sign, a point, an `e`, a comma or a space at most, and the
+    // text ends in a NUL, which is none of these.
     unsafe { *text.get_unchecked(index) }
 }
 
@@ -84,14 +146,14 @@ struct Whole {
 }
 
 #[inline(always)]
-fn fraction(text: &[u8], whole: &Whole) -> Result<(Number, usize), Flaw> {
+fn fraction<D: Digits>(text: &[u8], whole: &Whole) -> Result<(Number, usize), Flaw> {
     let mut at = whole.end;
     let mut magnitude = whole.magnitude;
     let mut count = at - whole.digits;
     let mut exponent = 0_i64;
     if byte(text, at) == b'.' {
         let first = at + 1;
-        (magnitude, at) = digits_from(text, first, magnitude);
+        (magnitude, at) = D::read(text, first, magnitude);
         if at == first {
             return Err(Flaw::At("a digit is missing behind the decimal point", at));
         }
@@ -125,47 +187,6 @@ fn signed(value: f64, negative: bool) -> f64 {
 fn leading_zeros(text: &[u8], digits: usize) -> usize {
     let zeros = text[digits..].iter().take_while(|&&byte| matches!(byte, b'0' | b'.'));
     zeros.filter(|&&byte| byte == b'0').count()
-}
-
-/// Reads digits from `at` on to the end of `magnitude`, modulo 2^64; that and where they end.
-#[inline(always)]
-fn digits_from(text: &[u8], mut at: usize, mut magnitude: u64) -> (u64, usize) {
-    while let Some(eight) = text.get(at..at + 8) {
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(eight);
-        let (value, count) = leading_digits(bytes);
-        magnitude = magnitude.wrapping_mul(TENS[count]).wrapping_add(value);
-        at += count;
-        if count < 8 {
-            return (magnitude, at);
-        }
-    }
-    loop {
-        let digit = byte(text, at).wrapping_sub(b'0');
-        if digit > 9 {
-            return (magnitude, at);
-        }
-        magnitude = magnitude.wrapping_mul(10).wrapping_add(u64::from(digit));
-        at += 1;
-    }
-}
-
-/// The value of the digits at the beginning of eight bytes, and how many they are.
-#[inline(always)]
-fn leading_digits(bytes: [u8; 8]) -> (u64, usize) {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let word = u64::from_le_bytes(bytes) ^ (ONES * b'0' as u64);
-    // A byte is now 0 to 9 exactly if it was a digit; the others get their top bit set, and nothing is carried.
-    let others = (((word & (ONES * 0x7F)) + ONES * 0x76) | word) & (ONES * 0x80);
-    let count = (others.trailing_zeros() / 8) as usize;
-    // The digits move to the end, and zeros take their place: twice half the way, as 64 bits is too far for one shift.
-    let half = 32 - 4 * count as u32;
-    let digits = word << half << half;
-    // Pairs, then fours, then all eight.
-    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
-    let low = (pairs & 0x0000_00FF_0000_00FF).wrapping_mul(0x000F_4240_0000_0064);
-    let high = ((pairs >> 16) & 0x0000_00FF_0000_00FF).wrapping_mul(0x0000_2710_0000_0001);
-    (low.wrapping_add(high) >> 32, count)
 }
 
 #[inline(never)]
@@ -258,14 +279,26 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_is_a_digit_or_none() {
-        for byte in 0..=255_u8 {
-            for place in 0..8 {
-                let mut bytes = *b"12345678";
-                bytes[place] = byte;
-                let digits: Vec<u8> = bytes.iter().copied().take_while(u8::is_ascii_digit).collect();
-                let value = std::str::from_utf8(&digits).ok().and_then(|digits| digits.parse().ok());
-                assert_eq!(leading_digits(bytes), (value.unwrap_or(0), digits.len()));
+    fn floats_end_where_something_else_is() {
+        for (text, values, end) in [
+            ("1.5,-2.5, 3e2]", vec![1.5, -2.5, 300.0], 13),
+            ("1.5,2,3.5", vec![1.5], 3),
+            ("1.5,  2.5", vec![1.5], 3),
+            ("1.5,]", vec![1.5], 3),
+            ("1.5,-", vec![1.5], 3),
+            ("1.5,1e999", vec![1.5], 3),
+            ("1.5,02.5", vec![1.5], 3),
+            ("1.5,2.5 ,3.5", vec![1.5, 2.5], 7),
+            ("2", vec![], 0),
+            ("0.25,0.5,0.75,1.0,1.25", vec![0.25, 0.5, 0.75, 1.0], 17),
+        ] {
+            for behind in ["", "                    ", "1.5,12345678,12345678"] {
+                let text = format!("{text}\u{0}{behind}\0");
+                for floats in [floats, floats_by::<Words>] {
+                    let mut out = [0.0; 4];
+                    assert_eq!(floats(text.as_bytes(), 0, &mut out), (values.len(), end), "{text}");
+                    assert_eq!(out[..values.len()], values);
+                }
             }
         }
     }
@@ -275,13 +308,18 @@ mod tests {
 
         #[test]
         fn floats_are_rounded_as_the_standard_library_rounds_them(
-            written in "-?(0|[1-9][0-9]{0,22})\\.[0-9]{1,24}([eE][+-]?[0-9]{1,3})?", behind in "([,\\] }][0-9]{0,9})?"
+            written in "-?(0|[1-9]|[1-9][0-9]{0,22})\\.[0-9]{1,24}([eE][+-]?[0-9]{1,3})?", behind in "([,\\] }][0-9]{0,9})?"
         ) {
             let expected = written.parse::<f64>().ok().filter(|value| value.is_finite());
             match read(&written, &behind) {
                 Ok((Number::Float(value), end)) => {
                     prop_assert_eq!(expected.map(f64::to_bits), Some(value.to_bits()));
                     prop_assert_eq!(end, written.len());
+                    let mut out = [0.0];
+                    for rest in [behind, format!(",{}", "7".repeat(70))] {
+                        prop_assert_eq!(floats(format!("{written}{rest}\0").as_bytes(), 0, &mut out), (1, end));
+                    }
+                    prop_assert_eq!(out[0].to_bits(), value.to_bits());
                 }
                 Ok(_) => prop_assert!(false, "not a float"),
                 Err(_) => prop_assert!(expected.is_none()),

@@ -7,7 +7,7 @@ static EXACT_POWERS: [f64; 23] = [
     1e21, 1e22,
 ];
 
-const FEW_DIGITS: u64 = 1_000_000_000_000_000;
+const FEW_DIGITS: u64 = 10_000_000_000_000;
 const MANTISSA_BITS: u32 = 52;
 const EXPONENT_BIAS: i64 = 1023;
 const LARGEST_EXPONENT: i64 = 2047;
@@ -15,8 +15,8 @@ const LARGEST_EXPONENT: i64 = 2047;
 /// The double nearest to `digits * 10^exponent`; None where this takes longer arithmetic.
 #[inline(always)]
 pub fn nearest(digits: u64, exponent: i64) -> Option<f64> {
-    // Both parts are exact doubles, so one operation rounds once. The limit is one of whole digits (2^53 would do), so that
-    // the numbers of a text of full precision all go the other way.
+    // Both parts are exact doubles, so one operation rounds once. 2^53 would do as the limit, but then
+    // nobody could foresee which way numbers of full precision go.
     if digits < FEW_DIGITS && (-22..=22).contains(&exponent) {
         let power = EXACT_POWERS[exponent.unsigned_abs() as usize];
         return Some(if exponent < 0 {
@@ -38,32 +38,27 @@ fn eisel_lemire(digits: u64, exponent: i64) -> Option<f64> {
     }
     let leading = digits.leading_zeros();
     let (high, low) = product(digits << leading, POWERS_OF_FIVE[(exponent - LEAST) as usize]);
-    if low == u64::MAX && !(-27..=55).contains(&exponent) {
-        return None;
-    }
     let upper = (high >> 63) as u32;
     let shift = upper + 64 - MANTISSA_BITS - 3;
     let mut mantissa = high >> shift;
+    if low.wrapping_add(1) <= 2 {
+        if low == u64::MAX && !(-27..=55).contains(&exponent) {
+            return None;
+        }
+        // Exactly between two doubles: the even one.
+        if low <= 1 && (-4..=23).contains(&exponent) && mantissa & 3 == 1 && mantissa << shift == high {
+            mantissa &= !1;
+        }
+    }
+    mantissa = (mantissa + (mantissa & 1)) >> 1;
     let binary = ((exponent * (152_170 + 65_536)) >> 16) + 63;
-    let mut power = binary + i64::from(upper) - i64::from(leading) + EXPONENT_BIAS;
-    if power <= 0 {
+    let power = binary + i64::from(upper) - i64::from(leading) + EXPONENT_BIAS;
+    // Neither subnormal nor infinite, even if rounding adds one to the exponent.
+    if !(1..LARGEST_EXPONENT - 1).contains(&power) {
         return None;
     }
-    // Exactly between two doubles: the even one.
-    if low <= 1 && (-4..=23).contains(&exponent) && mantissa & 3 == 1 && mantissa << shift == high {
-        mantissa &= !1;
-    }
-    mantissa += mantissa & 1;
-    mantissa >>= 1;
-    if mantissa >= 2 << MANTISSA_BITS {
-        mantissa = 1 << MANTISSA_BITS;
-        power += 1;
-    }
-    if power >= LARGEST_EXPONENT {
-        return None;
-    }
-    mantissa &= !(1 << MANTISSA_BITS);
-    Some(f64::from_bits(mantissa | (power as u64) << MANTISSA_BITS))
+    // The leading bit of the mantissa, and what rounding carried out of it, add to the exponent.
+    Some(f64::from_bits((((power - 1) as u64) << MANTISSA_BITS) + mantissa))
 }
 
 /// The leading 128 bits of the product, as exact as rounding to a double needs them.

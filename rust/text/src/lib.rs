@@ -8,6 +8,7 @@
 #![allow(clippy::cast_possible_wrap)]
 
 pub mod decimal;
+mod digits;
 mod float;
 pub mod pen;
 mod powers;

@@ -20,6 +20,8 @@ struct Marks {
 /// A way to look at 64 bytes.
 trait Look {
     fn marks(block: &[u8; BLOCK]) -> Marks;
+    /// Whether none of 64 bytes is a quote.
+    fn no_quote(block: &[u8; BLOCK]) -> bool;
     /// For each bit the exclusive or of it and all lower ones.
     fn running_xor(bits: u64) -> u64;
 }
@@ -75,8 +77,33 @@ fn closer_end_by<L: Look>(text: &[u8], start: usize, mut depth: u32) -> Option<u
         }
         depth = depth + openers.count_ones() - closers.count_ones();
         at += BLOCK;
+        if in_string != 0 {
+            let behind = string_blocks_end::<L>(text, at);
+            if behind > at {
+                at = behind;
+                escaped_next = u64::from(backslashes_before(text, at) % 2 == 1);
+            }
+        }
     }
     None
+}
+
+/// Goes over whole blocks inside a string.
+#[inline(always)]
+fn string_blocks_end<L: Look>(text: &[u8], mut at: usize) -> usize {
+    while let Some(block) = text.get(at..).and_then(<[u8]>::first_chunk) {
+        if !L::no_quote(block) {
+            break;
+        }
+        at += BLOCK;
+    }
+    at
+}
+
+/// Length of the run of backslashes that ends before a place.
+#[inline(always)]
+fn backslashes_before(text: &[u8], at: usize) -> usize {
+    text[..at].iter().rev().take_while(|&&byte| byte == b'\\').count()
 }
 
 /// Which bytes a backslash escapes: every second one of a run of backslashes, and the byte behind a run of odd length.
@@ -126,6 +153,11 @@ impl Look for Portable {
     #[inline(always)]
     fn marks(block: &[u8; BLOCK]) -> Marks {
         x86::marks_sse2(block)
+    }
+
+    #[inline(always)]
+    fn no_quote(block: &[u8; BLOCK]) -> bool {
+        block.iter().fold(0, |found, &byte| found | u8::from(byte == b'"')) == 0
     }
 
     #[inline(always)]
@@ -227,6 +259,17 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn no_quote(block: &[u8; BLOCK]) -> bool {
+            // SAFETY: the caller's processor has AVX2, and the block has the bytes that are loaded.
+            unsafe {
+                let quote = _mm256_set1_epi8(b'"' as i8);
+                let low = _mm256_cmpeq_epi8(_mm256_loadu_si256(block.as_ptr().cast()), quote);
+                let high = _mm256_cmpeq_epi8(_mm256_loadu_si256(block.as_ptr().add(32).cast()), quote);
+                _mm256_movemask_epi8(_mm256_or_si256(low, high)) == 0
+            }
+        }
+
+        #[inline(always)]
         fn running_xor(bits: u64) -> u64 {
             // SAFETY: the caller's processor has the carry-less product.
             unsafe {
@@ -243,9 +286,7 @@ pub fn string_end(text: &[u8], start: usize) -> Option<usize> {
     let mut at = start;
     loop {
         let quote = next_quote(text, at)?;
-        let before = &text[start..quote];
-        let backslashes = before.iter().rev().take_while(|&&byte| byte == b'\\').count();
-        if backslashes % 2 == 0 {
+        if backslashes_before(&text[start..], quote - start) % 2 == 0 {
             return Some(quote);
         }
         at = quote + 1;
@@ -327,7 +368,7 @@ mod tests {
     #[test]
     fn runs_of_backslashes_across_blocks() {
         for before in 0..70 {
-            for run in 0..70 {
+            for run in (0..70).chain(120..140) {
                 let mut text = b"[\"".to_vec();
                 text.resize(2 + before, b'x');
                 text.resize(2 + before + run, b'\\');

@@ -55,15 +55,11 @@ pub fn run(text: &[u8], start: usize) -> Run {
     long_run(text, at, beyond)
 }
 
-/// The place of the first special byte, if only ASCII stands before it.
+/// The place of the first quote.
 #[inline(always)]
-pub fn first_special(block: &[u8; LANES]) -> Option<usize> {
-    // SAFETY: the block has as many bytes as are read.
-    let (special, high) = unsafe { Short::masks(block.as_ptr()) };
-    let first = special | 1 << LANES;
-    // The lowest bit alone, less one, is all bits below it.
-    let below = (first & first.wrapping_neg()) - 1;
-    (special != 0 && high & below == 0).then_some(first.trailing_zeros() as usize)
+pub fn first_quote(block: &[u8; LANES]) -> Option<usize> {
+    let quotes = Short::quotes(block);
+    (quotes != 0).then(|| quotes.trailing_zeros() as usize)
 }
 
 #[inline(always)]
@@ -260,6 +256,19 @@ fn hex4(text: &[u8], at: usize) -> Result<u32, Flaw> {
 struct Short;
 
 #[cfg(not(target_arch = "x86_64"))]
+impl Short {
+    /// Bit mask of the quotes.
+    #[inline(always)]
+    fn quotes(block: &[u8; LANES]) -> u32 {
+        let marked = block
+            .iter()
+            .enumerate()
+            .map(|(index, &byte)| u32::from(byte == b'"') << index);
+        marked.fold(0, |all, one| all | one)
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
 impl Look for Short {
     const BYTES: usize = LANES;
 
@@ -312,6 +321,18 @@ mod x86 {
     }
 
     const LAST_CONTROL: i8 = 0x1F;
+
+    impl Short {
+        /// Bit mask of the quotes.
+        #[inline(always)]
+        pub fn quotes(block: &[u8; LANES]) -> u32 {
+            // SAFETY: SSE2 is part of x86-64, and the block has the bytes that are loaded.
+            unsafe {
+                let bytes = _mm_loadu_si128(block.as_ptr().cast());
+                _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'"' as i8))) as u32
+            }
+        }
+    }
 
     impl Look for Short {
         const BYTES: usize = LANES;
@@ -403,6 +424,21 @@ mod tests {
             let bytes: Vec<u8> = (0..LANES as u8).map(|index| first.wrapping_add(index)).collect();
             // SAFETY: there are as many bytes as are read.
             assert_eq!(unsafe { Short::masks(bytes.as_ptr()) }, bytewise(&bytes));
+        }
+    }
+
+    #[test]
+    fn the_first_of_several_quotes() {
+        for first in 0..=LANES {
+            for second in first..=LANES {
+                let mut block = [b'\\'; LANES];
+                for place in [first, second] {
+                    if let Some(byte) = block.get_mut(place) {
+                        *byte = b'"';
+                    }
+                }
+                assert_eq!(first_quote(&block), (first < LANES).then_some(first));
+            }
         }
     }
 

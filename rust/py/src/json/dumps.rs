@@ -11,7 +11,30 @@ use super::out::Out;
 use super::strs::{Unmade, ascii_str, utf8_str};
 use super::write::{Order, written};
 use crate::object::Object;
-use crate::raw;
+use crate::raw::{self, Call, Method};
+
+/// The functions.
+pub fn methods() -> [Method; 3] {
+    [
+        Method {
+            name: c"json_dumps",
+            doc: c"json_dumps(value, *, default=None, sort_keys=False)\n--\n\n\
+                The value as JSON text in UTF-8: see `aisys.json.dumps`.",
+            call: Call::Keywords(json_dumps),
+        },
+        Method {
+            name: c"json_dumps_str",
+            doc: c"json_dumps_str(value, *, default=None, sort_keys=False)\n--\n\n\
+                The value as JSON text: see `aisys.json.dumps_str`.",
+            call: Call::Keywords(json_dumps_str),
+        },
+        Method {
+            name: c"json_canonical",
+            doc: c"json_canonical(value)\n--\n\nThe canonical text of a value: see `aisys.json.canonical`.",
+            call: Call::Keywords(json_canonical),
+        },
+    ]
+}
 
 /// What a function makes of a text.
 trait Form {
@@ -65,7 +88,7 @@ impl Form for Str {
 ///
 /// # Safety
 /// A `METH_FASTCALL | METH_KEYWORDS` function (see `raw`).
-pub unsafe extern "C" fn json_dumps(
+unsafe extern "C" fn json_dumps(
     _module: *mut ffi::PyObject,
     values: *const *mut ffi::PyObject,
     count: ffi::Py_ssize_t,
@@ -79,7 +102,7 @@ pub unsafe extern "C" fn json_dumps(
 ///
 /// # Safety
 /// A `METH_FASTCALL | METH_KEYWORDS` function (see `raw`).
-pub unsafe extern "C" fn json_dumps_str(
+unsafe extern "C" fn json_dumps_str(
     _module: *mut ffi::PyObject,
     values: *const *mut ffi::PyObject,
     count: ffi::Py_ssize_t,
@@ -93,7 +116,7 @@ pub unsafe extern "C" fn json_dumps_str(
 ///
 /// # Safety
 /// A `METH_FASTCALL | METH_KEYWORDS` function (see `raw`).
-pub unsafe extern "C" fn json_canonical(
+unsafe extern "C" fn json_canonical(
     _module: *mut ffi::PyObject,
     values: *const *mut ffi::PyObject,
     count: ffi::Py_ssize_t,

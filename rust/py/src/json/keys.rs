@@ -26,7 +26,19 @@ struct Slot {
     words: Words,
     /// Null, or a strong reference to an interned compact ASCII str.
     key: *mut ffi::PyObject,
+    /// The hash of the key that last came here and was not kept.
+    seen: u64,
 }
+
+const FREE: Slot = Slot {
+    words: Words {
+        first: 0,
+        last: 0,
+        len: 0,
+    },
+    key: std::ptr::null_mut(),
+    seen: 0,
+};
 
 struct Cache(UnsafeCell<[Slot; SLOTS]>);
 
@@ -34,36 +46,34 @@ struct Cache(UnsafeCell<[Slot; SLOTS]>);
 // stretches that run no Python code.
 unsafe impl Sync for Cache {}
 
-static CACHE: Cache = Cache(UnsafeCell::new(
-    [Slot {
-        words: Words {
-            first: 0,
-            last: 0,
-            len: 0,
-        },
-        key: std::ptr::null_mut(),
-    }; SLOTS],
-));
+static CACHE: Cache = Cache(UnsafeCell::new([FREE; SLOTS]));
 
-/// The str of an ASCII key without escapes that stands at the beginning of a block, `len` bytes long, which is less than
-/// the block.
+/// A key that is kept, if the first `len` bytes of a block, which is longer, are one.
+///
+/// These may be any bytes, also the beginning of a key in which a quote is escaped: a kept key is ASCII without anything to
+/// escape, so what is equal to it is so as well.
 #[inline(always)]
-pub fn short_key(block: [u8; WHOLE_BYTES], len: usize) -> Option<Object> {
+pub fn kept_key(block: [u8; WHOLE_BYTES], len: usize) -> Option<Object> {
+    let words = words_of(block, len);
+    // SAFETY: see `Cache`: nothing else holds a reference into the table during these lines.
+    let slot = unsafe { &(*CACHE.0.get())[hash_of(words) as usize % SLOTS] };
+    // The hash has no secret, so equal slots prove nothing: only equal bytes do. The empty key's slot may be a free one.
+    if slot.words != words || slot.key.is_null() {
+        return None;
+    }
+    // SAFETY: the slot holds a live object.
+    Some(unsafe { Object::borrowed(slot.key) })
+}
+
+#[inline(always)]
+fn words_of(block: [u8; WHOLE_BYTES], len: usize) -> Words {
     debug_assert!(len < WHOLE_BYTES);
     let all = u128::from_le_bytes(block) & ((1 << (8 * len)) - 1);
-    let words = Words {
+    Words {
         first: all as u64,
         last: (all >> 64) as u64,
         len,
-    };
-    // SAFETY: see `Cache`: nothing else holds a reference into the table during these lines.
-    let slot = unsafe { &mut (*CACHE.0.get())[slot_of(words)] };
-    // The hash has no secret, so equal slots prove nothing: only equal bytes do. The empty key's slot may be a free one.
-    if slot.words == words && !slot.key.is_null() {
-        // SAFETY: the slot holds a live object.
-        return Some(unsafe { Object::borrowed(slot.key) });
     }
-    keep(&block[..len], words, slot)
 }
 
 /// The str of an ASCII key without escapes.
@@ -73,7 +83,15 @@ pub fn ascii_key(bytes: &[u8]) -> Option<Object> {
     if len < WHOLE_BYTES {
         let mut block = [0; WHOLE_BYTES];
         block[..len].copy_from_slice(bytes);
-        return short_key(block, len);
+        if let Some(key) = kept_key(block, len) {
+            return Some(key);
+        }
+        let words = words_of(block, len);
+        let hash = hash_of(words);
+        // SAFETY: see `Cache`.
+        return new_key(bytes, words, hash, unsafe {
+            &mut (*CACHE.0.get())[hash as usize % SLOTS]
+        });
     }
     if len > MAX_KEPT_BYTES {
         return ascii_str(bytes);
@@ -83,8 +101,9 @@ pub fn ascii_key(bytes: &[u8]) -> Option<Object> {
         last: word(bytes, len - 8),
         len,
     };
+    let hash = hash_of(words);
     // SAFETY: see `Cache`.
-    let slot = unsafe { &mut (*CACHE.0.get())[slot_of(words)] };
+    let slot = unsafe { &mut (*CACHE.0.get())[hash as usize % SLOTS] };
     if slot.words == words && !slot.key.is_null() {
         // SAFETY: the slot holds a live compact ASCII str of this length, whose bytes follow its header.
         let kept = unsafe { std::slice::from_raw_parts(ffi::PyUnicode_DATA(slot.key).cast::<u8>(), len) };
@@ -93,12 +112,19 @@ pub fn ascii_key(bytes: &[u8]) -> Option<Object> {
             return Some(unsafe { Object::borrowed(slot.key) });
         }
     }
-    keep(bytes, words, slot)
+    new_key(bytes, words, hash, slot)
 }
 
-#[cold]
-fn keep(bytes: &[u8], words: Words, slot: &mut Slot) -> Option<Object> {
-    let mut key = ascii_str(bytes)?.into_ptr();
+/// Makes a key, and keeps it when it comes for the second time: interning those that come once costs more than all the
+/// rest of reading them.
+#[inline(never)]
+fn new_key(bytes: &[u8], words: Words, hash: u64, slot: &mut Slot) -> Option<Object> {
+    let key = ascii_str(bytes)?;
+    if slot.seen != hash {
+        slot.seen = hash;
+        return Some(key);
+    }
+    let mut key = key.into_ptr();
     // SAFETY: an owned str; interning may replace it by an equal one and keeps the ownership straight. Hashing a str
     // cannot fail and leaves the hash in it.
     let key = unsafe {
@@ -110,18 +136,19 @@ fn keep(bytes: &[u8], words: Words, slot: &mut Slot) -> Option<Object> {
     if !unsafe { is_compact_ascii(key.as_ptr()) } {
         return Some(key);
     }
+    // SAFETY: the slot gets a reference of its own.
+    let kept = unsafe { Object::borrowed(key.as_ptr()) };
+    let seen = slot.seen;
     let previous = std::mem::replace(
         slot,
         Slot {
             words,
-            key: key.as_ptr(),
+            key: kept.into_ptr(),
+            seen,
         },
     );
-    // SAFETY: the slot now owns one reference to the new key, and gives up the one to the previous.
-    unsafe {
-        ffi::Py_INCREF(key.as_ptr());
-        drop(Object::owned(previous.key));
-    }
+    // SAFETY: the slot has given up its reference.
+    drop(unsafe { Object::owned(previous.key) });
     Some(key)
 }
 
@@ -133,11 +160,11 @@ unsafe fn is_compact_ascii(text: *mut ffi::PyObject) -> bool {
 }
 
 #[inline(always)]
-fn slot_of(words: Words) -> usize {
+fn hash_of(words: Words) -> u64 {
     // Keys often differ in a few bits only; the two halves of a full product depend on every bit.
     let product = u128::from(words.first ^ 0x9E37_79B9_7F4A_7C15)
         * u128::from(words.last ^ words.len as u64 ^ 0xD1B5_4A32_D192_ED03);
-    ((product >> 64) as u64 ^ product as u64) as usize % SLOTS
+    (product >> 64) as u64 ^ product as u64
 }
 
 #[inline(always)]

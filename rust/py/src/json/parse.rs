@@ -7,6 +7,7 @@ use aisys_text::decimal::{self, Number};
 
 use super::cursor::Cursor;
 use super::errors::{Fault, Stop, raised};
+use super::floats::new_float;
 use super::input::Input;
 use super::pool::Pool;
 use super::shapes::{self, Shape};
@@ -15,6 +16,9 @@ use crate::object::Object;
 
 /// Arrays and objects inside each other.
 pub const MAX_DEPTH: usize = 512;
+
+/// Floats that are read before objects are made of them.
+const BATCH: usize = 32;
 
 /// Buffers that one call leaves for the next.
 #[derive(Default)]
@@ -38,23 +42,10 @@ pub struct Parser<'a> {
     pub buffers: Buffers,
 }
 
-/// The value of a text in bytes; None if it is something else, or has a fault that `loads` will find again and tell.
-///
-/// # Safety
-/// Attached, and `data` is a live object that the caller keeps alive.
+/// The value of a text; None if it has a fault, which `loads` will find again and tell.
 #[inline(always)]
-pub unsafe fn loads_quickly(_py: Python<'_>, data: *mut ffi::PyObject) -> Option<Object> {
-    // SAFETY: an exact bytes object has a NUL behind its content, and stays as it is while the caller holds it.
-    let text = unsafe {
-        if ffi::Py_TYPE(data) != &raw mut ffi::PyBytes_Type {
-            return None;
-        }
-        std::slice::from_raw_parts(
-            ffi::PyBytes_AS_STRING(data).cast::<u8>(),
-            ffi::Py_SIZE(data) as usize + 1,
-        )
-    };
-    let mut parser = Parser::new(text);
+pub fn loads_quickly(text_with_nul: &[u8]) -> Option<Object> {
+    let mut parser = Parser::new(text_with_nul);
     let value = parser.document().ok();
     parser.put_back();
     value
@@ -62,9 +53,12 @@ pub unsafe fn loads_quickly(_py: Python<'_>, data: *mut ffi::PyObject) -> Option
 
 /// The value of a whole text.
 pub fn loads<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    let py = object.py();
-    let input = Input::new(object)?;
-    let mut parser = Parser::new(input.with_nul());
+    document(object.py(), Input::new(object)?.with_nul())
+}
+
+/// The value of a whole text in bytes.
+pub fn document<'py>(py: Python<'py>, text_with_nul: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    let mut parser = Parser::new(text_with_nul);
     let read = parser.document();
     parser.finish(py, read).map(|value| value.into_bound(py))
 }
@@ -97,7 +91,7 @@ impl<'a> Parser<'a> {
 
     /// Gives the buffers back; the fault, if there was one.
     #[inline(always)]
-    fn put_back(mut self) -> Option<Fault> {
+    pub fn put_back(mut self) -> Option<Fault> {
         self.buffers.items.clear();
         if self.buffers.scratch.capacity() <= Pool::<Buffers>::MAX_KEPT_BYTES {
             BUFFERS.0.put(self.buffers);
@@ -159,7 +153,7 @@ impl<'a> Parser<'a> {
         // SAFETY: attached, as the whole codec is; each call returns a new reference or null with an exception.
         let made = unsafe {
             Object::owned(match number {
-                Number::Float(value) => ffi::PyFloat_FromDouble(value),
+                Number::Float(value) => new_float(value),
                 Number::Small { negative, magnitude } => small_int(negative, magnitude),
                 Number::Large { start, end } => large_int(&self.cursor.text()[start..end]),
             })
@@ -213,7 +207,12 @@ impl<'a> Parser<'a> {
         }
         loop {
             let item = self.value(depth)?;
+            // SAFETY: a live object, and the class lives for ever.
+            let float = unsafe { ffi::Py_TYPE(item.as_ptr()) == &raw mut ffi::PyFloat_Type };
             self.buffers.items.push(item);
+            if float {
+                self.floats()?;
+            }
             self.cursor.skip_whitespace();
             match self.cursor.peek() {
                 b',' => self.cursor.bump(),
@@ -224,6 +223,29 @@ impl<'a> Parser<'a> {
                 _ => return Err(self.cursor.fail_here("a comma or ] is missing")),
             }
         }
+    }
+
+    /// Reads the floats that follow a float.
+    #[inline(never)]
+    fn floats(&mut self) -> Result<(), Stop> {
+        let mut batch = [0.0; BATCH];
+        while self.cursor.peek() == b',' {
+            let (count, end) = decimal::floats(self.cursor.text(), self.cursor.at() + 1, &mut batch);
+            for &value in &batch[..count] {
+                // SAFETY: attached, as the whole codec is; the result is checked.
+                let made = unsafe { Object::owned(new_float(value)) };
+                self.buffers
+                    .items
+                    .push(made.ok_or_else(|| raised_fault(&mut self.cursor))?);
+            }
+            if count > 0 {
+                self.cursor.go(end);
+            }
+            if count < BATCH {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Moves the items from `start` into a list.

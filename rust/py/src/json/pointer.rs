@@ -33,6 +33,12 @@ pub enum Malformed {
 }
 
 impl<'a> Path<'a> {
+    /// The pointer to the whole document.
+    pub const WHOLE: Self = Self {
+        text: b"",
+        escaped: false,
+    };
+
     pub fn new(pointer: &'a str) -> Result<Self, Malformed> {
         let text = pointer.as_bytes();
         if !text.is_empty() && text[0] != b'/' {
@@ -317,6 +323,9 @@ pub fn get<'py>(
     let mut paths = Vec::with_capacity(pointers.len());
     for pointer in pointers {
         paths.push(Path::new(pointer).map_err(|malformed| malformed.into_pyerr(pointer))?);
+    }
+    if paths.iter().all(Path::is_whole) && paths.len() == 1 && !raw {
+        return Ok(vec![Some(super::parse::document(py, text_with_nul)?)]);
     }
     if paths.iter().any(Path::is_whole) {
         // The document itself is wanted, so all of it is checked, and what is wrong is told as `loads` tells it.

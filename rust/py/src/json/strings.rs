@@ -1,12 +1,12 @@
 //! Strings of a text as Python objects.
 
-use aisys_text::strings::{LANES, Run, first_special, run, unescape};
+use aisys_text::strings::{LANES, Run, first_quote, run, unescape};
 
 use super::cursor::Cursor;
 use super::errors::Stop;
-use super::keys::{ascii_key, short_key};
+use super::keys::{ascii_key, kept_key};
 use super::parse::raised_fault;
-use super::strs::{Unmade, ascii_str_in, utf8_str_in};
+use super::strs::{Unmade, ascii_str, ascii_str_in, utf8_str_in};
 use crate::object::Object;
 
 /// Bytes behind an unescaped string, so that its end can be read like any other place.
@@ -86,10 +86,10 @@ pub fn value(cursor: &mut Cursor<'_>, scratch: &mut Vec<u8>) -> Result<Object, S
 pub fn key(cursor: &mut Cursor<'_>, scratch: &mut Vec<u8>) -> Result<Object, Stop> {
     let start = cursor.at() + 1;
     if let Some(block) = cursor.text()[start..].first_chunk::<LANES>() {
-        if let Some(len) = first_special(block) {
-            if block[len] == b'"' {
+        if let Some(len) = first_quote(block) {
+            if let Some(key) = kept_key(*block, len) {
                 cursor.go(start + len + 1);
-                return short_key(*block, len).ok_or_else(|| raised_fault(cursor));
+                return Ok(key);
             }
         }
     }
@@ -102,7 +102,13 @@ fn any_key(cursor: &mut Cursor<'_>, scratch: &mut Vec<u8>) -> Result<Object, Sto
     if content.beyond_ascii {
         return wide(cursor, scratch, &content);
     }
-    ascii_key(content.bytes(cursor.text(), scratch)).ok_or_else(|| raised_fault(cursor))
+    let bytes = content.bytes(cursor.text(), scratch);
+    let made = match content.unescaped {
+        // It may hold what is escaped in a text, and what is kept must not (see `kept_key`).
+        Some(_) => ascii_str(bytes),
+        None => ascii_key(bytes),
+    };
+    made.ok_or_else(|| raised_fault(cursor))
 }
 
 #[inline(never)]
