@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
-RUST_SOURCES := $(shell find rust/core rust/py -name '*.rs' -o -name 'Cargo.toml' | grep -v '/target/') Cargo.toml Cargo.lock
+RUST_SOURCES := $(shell find rust/core rust/text rust/py -name '*.rs' -o -name 'Cargo.toml' | grep -v '/target/') Cargo.toml Cargo.lock
 SIZE ?= small
 ARGS ?=
 PYTHONS ?= python3.11 python3.12 python3.13
@@ -54,8 +54,8 @@ test-versions: ## the same on each of PYTHONS that is installed, one after the o
 	[ -n "$$ran" ] || { echo "aisys: none of $(PYTHONS) is here" >&2; exit 1; }; \
 	[ -z "$$failed" ] || { echo "aisys: failed on Python$$failed" >&2; exit 1; }
 
-rust-test: setup ## the tests of the Rust core
-	@cargo test --quiet -p aisys-core
+rust-test: setup ## the tests of the Rust that needs no Python
+	@cargo test --quiet -p aisys-core -p aisys-text
 
 lint: setup ## formatting, lints, types, and the stub of the extension against its binary
 	@$(BIN)/ruff check .

@@ -140,6 +140,75 @@ def cjk_phrase(pick: random.Random) -> str:
     return "".join(pick.choices(_CJK, k=pick.randrange(40, 160))) + "。"
 
 
+def plain_phrase(pick: random.Random) -> str:
+    """English on one line, with nothing to escape."""
+    return " ".join(pick.choices(_WORDS, k=pick.randrange(20, 90)))
+
+
+def accented_phrase(pick: random.Random) -> str:
+    """Latin letters with accents, none of which needs more than a byte in memory."""
+    words = (*_WORDS, "été", "Übung", "niño", "garçon", "größer", "naïf")
+    return " ".join(pick.choices(words, k=pick.randrange(20, 90)))
+
+
+def emoji_phrase(pick: random.Random) -> str:
+    """English with emoji, whose characters need four bytes."""
+    return " ".join(pick.choices((*_WORDS, "😀", "👍🏽", "—"), k=pick.randrange(20, 90)))
+
+
+def cjk_latin_phrase(pick: random.Random) -> str:
+    """Japanese with English words and numbers in it, and line breaks."""
+    parts = (_CJK[place : place + 9] for place in range(0, 45, 5))
+    return "".join(pick.choices((*parts, "GPU", " 15 %", "\n"), k=pick.randrange(8, 24)))
+
+
+def readings() -> dict[str, list[Document]]:
+    """Conversations of 20 kB as they are read: several kinds of text under each name."""
+    kinds = {
+        "ASCII": (ascii_phrase, plain_phrase),
+        "mixed": (mixed_phrase, accented_phrase, emoji_phrase),
+        "CJK": (cjk_phrase, cjk_latin_phrase),
+    }
+    return {
+        name: [chat(seed, phrase) for seed, phrase in enumerate(phrases * 2)]
+        for name, phrases in kinds.items()
+    }
+
+
+def float_texts(seed: int) -> bytes:
+    """3072 floats as text: in full, short, with the digits of a float32, or with exponents."""
+    values = floats(seed)
+    shapes: tuple[Callable[[float], str], ...] = (
+        repr,
+        lambda value: repr(round(value, 4)),
+        lambda value: f"{value:.9g}" if abs(value) >= 1e-4 else f"{value:.9f}",
+        lambda value: f"{value:.12e}",
+    )
+    return f"[{','.join(map(shapes[seed % len(shapes)], values))}]".encode()
+
+
+def strange(seed: int) -> bytes:
+    """About 590 bytes whose 24 keys are like no other document's."""
+    pick = random.Random(seed)
+    return orjson.dumps({f"{pick.getrandbits(40):x}": pick.randrange(10**6) for _ in range(24)})
+
+
+def before_fields(size_bytes: int) -> list[bytes]:
+    """Documents of different kinds with two fields, `agent` and `tokens` of `last`, behind all else."""
+    last = {"agent": "Responder", "tokens": 1234}
+    texts = [
+        orjson.dumps(chat(seed, phrase, size_bytes))
+        for seed, phrase in enumerate((ascii_phrase, mixed_phrase, cjk_phrase))
+    ]
+    nested = [{"trace": envelope(seed), "path": [[[]], {}, [1, 2, [3]]]} for seed in range(400)]
+    texts.append(orjson.dumps({"calls": nested[: size_bytes // 640], "last": last}))
+    numbers = [floats(seed, 128) for seed in range(100)]
+    texts.append(orjson.dumps({"embeddings": numbers[: size_bytes // 2500], "last": last}))
+    inner = [orjson.dumps(small(seed)).decode() for seed in range(4000)]
+    texts.append(orjson.dumps({"arguments": inner[: size_bytes // 110], "last": last}))
+    return texts
+
+
 def floats(seed: int, count: int = 3072) -> list[float]:
     """An embedding: doubles at full precision, of both signs."""
     pick = random.Random(seed)

@@ -13,18 +13,23 @@ from aisys.json.errors import JSONDecodeError as JSONDecodeError
 from aisys.json.errors import JSONEncodeError as JSONEncodeError
 from aisys.json.errors import JSONPointerError as JSONPointerError
 from aisys.json.files import dump_file as dump_file
+from aisys.json.files import dump_ndjson as dump_ndjson
 from aisys.json.files import iter_ndjson as iter_ndjson
 from aisys.json.files import load_file as load_file
 from aisys.json.raw import Raw as Raw
+from aisys.json.timing import SlowCalls as SlowCalls
+from aisys.json.timing import time_slow_calls as time_slow_calls
 
 __all__ = [
     "JSONDecodeError",
     "JSONEncodeError",
     "JSONPointerError",
     "Raw",
+    "SlowCalls",
     "Tier",
     "canonical",
     "dump_file",
+    "dump_ndjson",
     "dumps",
     "dumps_str",
     "get",
@@ -34,4 +39,5 @@ __all__ = [
     "loads",
     "loads_array",
     "tier",
+    "time_slow_calls",
 ]

@@ -10,6 +10,7 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast, overload
 
+from aisys.build import record_json_tier
 from aisys.json.raw import Raw
 from aisys.json.reading import Text
 from aisys.json.writing import Default
@@ -59,6 +60,7 @@ def _choose() -> Codec:
 
 
 _codec: Final = _choose()
+record_json_tier(_codec.NAME)
 
 
 def tier() -> Tier:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, Final
 
-from aisys.json.codec import dumps, loads
+from aisys.json import codec
 from aisys.json.errors import JSONDecodeError
 from aisys.json.writing import Default
 
 DEFAULT_MAX_LINE_BYTES: Final = 16 * 1024 * 1024
 _DEFAULT_MODE: Final = 0o644
 _PERMISSIONS: Final = 0o7777
+_LINE_ENDS_TO_SPACES: Final = bytes.maketrans(b"\r\n", b"  ")
 
 
 def load_file(path: str | os.PathLike[str]) -> Any:
@@ -27,7 +28,7 @@ def load_file(path: str | os.PathLike[str]) -> Any:
     """
     data = Path(path).read_bytes()
     try:
-        return loads(data)
+        return codec.loads(data)
     except JSONDecodeError as error:
         raise _located(error, f"{os.fspath(path)}: {error}", error.line) from None
 
@@ -48,7 +49,14 @@ def dump_file(
         JSONEncodeError: the value has no JSON form; the file is untouched.
         OSError: the file cannot be written; the old content is still there.
     """
-    data = dumps(value, default=default, sort_keys=sort_keys)
+    data = codec.dumps(value, default=default, sort_keys=sort_keys)
+    with _replacing(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def _replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """A file that takes the name of another when it is complete and on disk, and vanishes when it fails before."""
     target = Path(os.path.realpath(path))
     descriptor, temporary = tempfile.mkstemp(
         prefix=f".{target.name}.", suffix=".tmp", dir=target.parent
@@ -56,7 +64,7 @@ def dump_file(
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), _mode_of(target))
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(target)
@@ -81,6 +89,46 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def dump_ndjson(
+    target: str | os.PathLike[str] | IO[bytes],
+    values: Iterable[object],
+    *,
+    default: Default | None = None,
+    sort_keys: bool = False,
+) -> int:
+    """Write values with one JSON text a line, and return how many they were.
+
+    Args:
+        target: a path, whose file is replaced as by `dump_file`; or a file opened for writing or appending bytes, which
+            stays open and gets each line as soon as its value is there.
+        values: what to write; they are taken one by one, so they need not fit into memory together.
+        default: as for `dumps`.
+        sort_keys: as for `dumps`.
+
+    Raises:
+        JSONEncodeError: a value has no JSON form. A path's file is untouched; an open file has the lines before it.
+        OSError: the file cannot be written.
+    """
+    if isinstance(target, str | os.PathLike):
+        with _replacing(target) as file:
+            return _write_lines(file, values, default, sort_keys=sort_keys)
+    return _write_lines(target, values, default, sort_keys=sort_keys)
+
+
+def _write_lines(
+    file: IO[bytes], values: Iterable[object], default: Default | None, *, sort_keys: bool
+) -> int:
+    count = 0
+    for value in values:
+        text = codec.dumps(value, default=default, sort_keys=sort_keys)
+        if b"\n" in text or b"\r" in text:
+            # Only `Raw` text can have these, between its tokens.
+            text = text.translate(_LINE_ENDS_TO_SPACES)
+        file.write(text + b"\n")
+        count += 1
+    return count
 
 
 def iter_ndjson(
@@ -113,7 +161,7 @@ def _lines(file: IO[bytes], max_line_bytes: int) -> Iterator[Any]:
             raise JSONDecodeError(problem, line=number, offset=max_line_bytes)
         if text:
             try:
-                value = loads(text)
+                value = codec.loads(text)
             except JSONDecodeError as error:
                 raise _located(error, f"line {number} of the stream: {error}", number) from None
             yield value

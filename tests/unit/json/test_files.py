@@ -10,7 +10,15 @@ from typing import Any
 
 import pytest
 
-from aisys.json import JSONDecodeError, JSONEncodeError, dump_file, iter_ndjson, load_file
+from aisys.json import (
+    JSONDecodeError,
+    JSONEncodeError,
+    Raw,
+    dump_file,
+    dump_ndjson,
+    iter_ndjson,
+    load_file,
+)
 
 
 def test_a_file_reads_back(tmp_path: Path) -> None:
@@ -155,3 +163,42 @@ def test_lines_are_bounded() -> None:
     )
     with pytest.raises(JSONDecodeError, match="line 2: longer than 10 bytes"):
         list(iter_ndjson(io.BytesIO(exact + b"\n1" + exact), max_line_bytes=10))
+
+
+def test_values_become_lines(tmp_path: Path) -> None:
+    """One text a line, whatever the texts hold, from values that come one by one; they read back."""
+    path = tmp_path / "log.ndjson"
+    values = [{"a": "x\ny"}, [1, 2], None, "é"]
+
+    assert dump_ndjson(path, iter(values)) == 4
+    assert path.read_bytes().count(b"\n") == 4
+    assert list(iter_ndjson(path)) == values
+    assert dump_ndjson(path, [{2, 1}, Raw(b'{"b":\r\n1}')], default=sorted) == 2
+    assert path.read_bytes() == b'[1,2]\n{"b":  1}\n'
+    assert os.listdir(tmp_path) == ["log.ndjson"]
+
+
+def test_lines_are_added_to_an_open_file(tmp_path: Path) -> None:
+    """Opened for appending, it keeps what it has; a value without a form ends it after the lines before."""
+    path = tmp_path / "log.ndjson"
+    path.write_bytes(b"0\n")
+
+    with path.open("ab") as file:
+        assert dump_ndjson(file, [1], sort_keys=True) == 1
+        with pytest.raises(JSONEncodeError):
+            dump_ndjson(file, [2, {3}])
+        assert not file.closed
+
+    assert list(iter_ndjson(path)) == [0, 1, 2]
+
+
+def test_lines_that_fail_leave_the_file_alone(tmp_path: Path) -> None:
+    """A path's file is replaced when every line is there, or not at all."""
+    path = tmp_path / "log.ndjson"
+    dump_ndjson(path, [1])
+
+    with pytest.raises(JSONEncodeError):
+        dump_ndjson(path, [2, {3}])
+
+    assert path.read_bytes() == b"1\n"
+    assert os.listdir(tmp_path) == ["log.ndjson"]

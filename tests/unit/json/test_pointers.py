@@ -137,6 +137,80 @@ def test_several_pointers_at_once(tier: ModuleType) -> None:
 
 
 @each_tier
+def test_pointers_that_share_their_way(tier: ModuleType) -> None:
+    """One inside the other, the same twice, the whole document, several items of one array."""
+    document = b'{"a":{"b":[10,{"c":1},[2]],"d":"x"},"e":[[0],[1]]}'
+
+    assert tier.get_many(document, "/a/b/1/c", "/a/b", "/a", "/a/b/1/c") == (
+        1,
+        [10, {"c": 1}, [2]],
+        {"b": [10, {"c": 1}, [2]], "d": "x"},
+        1,
+    )
+    assert tier.get_many(document, "", "/e/1/0") == (tier.loads(document), 1)
+    assert tier.get_many(document, "/a/b/2/0", "/a/b/0", "/e/1", "/a/b/0") == (2, 10, [1], 10)
+    many = tuple(f"/e/{number % 2}/0" for number in range(20))
+    assert tier.get_many(document, *many) == (0, 1) * 10
+
+
+@each_tier
+def test_a_later_member_of_the_name_overrides_for_every_pointer(tier: ModuleType) -> None:
+    """What an earlier one led to does not count, for pointers that go different ways through it."""
+    document = b'{"a":{"x":1,"y":2},"a":{"y":3},"b":[1],"b":7}'
+
+    assert tier.get_many(document, "/a/y", "/a", "/b") == (3, {"y": 3}, 7)
+    with pytest.raises(JSONPointerError) as caught:
+        tier.get_many(document, "/a/y", "/b/0", "/a/x")
+    assert caught.value.pointer == "/b/0"
+
+
+@each_tier
+def test_names_with_escapes_in_pointers(tier: ModuleType) -> None:
+    """Tildes and slashes of names, beside names that begin alike."""
+    document = b'{"a":1,"a~":2,"a/b":3,"a~b/":{"~~":4},"a~1b":5,"":{"":6}}'
+
+    assert tier.get_many(document, "/a", "/a~0", "/a~1b", "/a~0b~1/~0~0", "/a~01b", "//", "/") == (
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+        {"": 6},
+    )
+
+
+@each_tier
+def test_mistakes_in_calls_are_type_errors(tier: ModuleType) -> None:
+    """As for functions of Python: too many, too few, unknown or wrong arguments."""
+    wrong: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = [
+        (tier.get, (), {}),
+        (tier.get, (b"{}",), {}),
+        (tier.get, (b"{}", "/a", None), {}),
+        (tier.get, (b"{}", "/a"), {"other": 1}),
+        (tier.get, (b"{}", "/a"), {"pointer": "/b"}),
+        (tier.get, (1, "/a"), {}),
+        (tier.get_many, (), {}),
+        (tier.get_many, (b"{}", "/a"), {"default": 1}),
+        (tier.get_many, (None, "/a"), {}),
+    ]
+    for function, positional, named in wrong:
+        with pytest.raises(TypeError):
+            function(*positional, **named)
+
+
+@each_tier
+def test_arguments_by_name(tier: ModuleType) -> None:
+    """Every way to pass the arguments that the signature allows."""
+    assert tier.get(buffer=b'{"a":1}', pointer="/a") == 1
+    assert tier.get(b'{"a":1}', pointer="/a", default=2) == 1
+    assert tier.get(b'{"a":1}', "/b", raw=True, default=2) == 2
+    assert tier.get(b'{"a":1}', "/b", default=None) is None
+    assert tier.get(b'{"a":1}', "/a", raw=False) == 1
+    assert tier.get_many(b'{"a":1}', "/a", "/a", raw=True) == (Raw(b"1"), Raw(b"1"))
+
+
+@each_tier
 def test_pointers_work_on_every_kind_of_input(tier: ModuleType) -> None:
     """As loads does."""
     for data in (NESTED, bytearray(NESTED), memoryview(NESTED), NESTED.decode()):

@@ -48,6 +48,25 @@ def test_a_tier_can_be_forced(name: str) -> None:
     assert _run(REPORT, AISYS_JSON=name).stdout.startswith(f"{name} b'[1]'")
 
 
+@pytest.mark.parametrize("name", ["native", "orjson", "stdlib"])
+@pytest.mark.parametrize("first", ["", "import aisys.json; "])
+def test_build_info_tells_the_tier(name: str, first: str) -> None:
+    """Whether the codec was imported before or not."""
+    code = first + "import aisys; print(aisys.build_info().json_tier)"
+
+    assert _run(code, AISYS_JSON=name).stdout.strip() == name
+
+
+def test_build_info_does_without_the_extension() -> None:
+    """It says that the extension is absent, and which tier is used instead."""
+    code = (
+        "import sys; sys.modules['aisys._native'] = None; import aisys; from importlib.metadata import version; "
+        "info = aisys.build_info(); print(info.profile, info.json_tier, info.version == version('aisys'))"
+    )
+
+    assert _run(code, AISYS_JSON="").stdout.strip() == "absent orjson True"
+
+
 def test_a_tier_that_does_not_exist_is_an_error() -> None:
     """A typing mistake is not silently another tier."""
     result = _run(REPORT, AISYS_JSON="orjsn")

@@ -1,24 +1,36 @@
 //! Arrays of numbers straight into numpy arrays, without a Python object per number.
 
-use pyo3::buffer::{Element, PyBuffer};
 use pyo3::exceptions::PyValueError;
+use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyTuple;
 
+use aisys_text::decimal::{self, Number};
+
 use super::cursor::Cursor;
-use super::errors::{Stop, pointer_error};
+use super::errors::{Stop, pointer_error, raised};
 use super::input::Input;
-use super::numbers::{self, Number};
 use super::parse::{MAX_DEPTH, Parser};
-use super::pointer::{self, Token};
+use super::pointer::{self, Path};
+
+static EMPTY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 const MISFIT: &str = "a number does not fit the dtype";
 
 /// A type of array elements.
-trait Item: Element {
+trait Item: Copy {
     /// The number as this type; None if it cannot hold it.
     fn of(number: &Number) -> Option<Self>;
+
+    /// Appends the floats that stand at `start` in a row, if this type can hold them all; how many, and where they end.
+    fn floats(_text: &[u8], start: usize, _items: &mut Vec<Self>) -> (usize, usize) {
+        (0, start)
+    }
 }
+
+/// Floats that are read at once.
+const BATCH: usize = 64;
 
 impl Item for f64 {
     fn of(number: &Number) -> Option<Self> {
@@ -31,12 +43,30 @@ impl Item for f64 {
             Number::Large { .. } => None,
         }
     }
+
+    fn floats(text: &[u8], start: usize, items: &mut Vec<Self>) -> (usize, usize) {
+        let mut batch = [0.0; BATCH];
+        let (count, end) = decimal::floats(text, start, &mut batch);
+        items.extend_from_slice(&batch[..count]);
+        (count, end)
+    }
 }
 
 impl Item for f32 {
     fn of(number: &Number) -> Option<Self> {
         let value = f64::of(number)? as f32;
         value.is_finite().then_some(value)
+    }
+
+    fn floats(text: &[u8], start: usize, items: &mut Vec<Self>) -> (usize, usize) {
+        let mut batch = [0.0; BATCH];
+        let (count, end) = decimal::floats(text, start, &mut batch);
+        let rounded = batch.map(|value| value as Self);
+        if !rounded[..count].iter().all(|value| value.is_finite()) {
+            return (0, start);
+        }
+        items.extend_from_slice(&rounded[..count]);
+        (count, end)
     }
 }
 
@@ -83,11 +113,11 @@ pub fn loads_array<'py>(object: &Bound<'py, PyAny>, at: &str, dtype: &str) -> Py
 
 fn load<'py, T: Item>(object: &Bound<'py, PyAny>, at: &str, dtype: &str) -> PyResult<Bound<'py, PyAny>> {
     let py = object.py();
-    let numpy = py.import("numpy")?;
+    let empty = EMPTY.import(py, "numpy", "empty")?;
     let input = Input::new(object)?;
-    let tokens = pointer::tokens(at)?;
+    let path = Path::new(at).map_err(|malformed| malformed.into_pyerr(at))?;
     let mut parser = Parser::new(input.with_nul());
-    let read = array_place(&mut parser, &tokens).and_then(|place| {
+    let read = array_place(&mut parser, path).and_then(|place| {
         let Some((start, depth)) = place else { return Ok(None) };
         parser.cursor.go(start);
         if parser.cursor.peek() != b'[' {
@@ -98,7 +128,7 @@ fn load<'py, T: Item>(object: &Bound<'py, PyAny>, at: &str, dtype: &str) -> PyRe
             shape: Vec::new(),
         };
         collected.row(&mut parser.cursor, 0, depth)?;
-        if tokens.is_empty() {
+        if path.is_whole() {
             parser.end()?;
         }
         Ok(Some(collected))
@@ -106,19 +136,40 @@ fn load<'py, T: Item>(object: &Bound<'py, PyAny>, at: &str, dtype: &str) -> PyRe
     let Some(collected) = parser.finish(py, read)? else {
         return Err(pointer_error(py, at));
     };
-    let shape = PyTuple::new(py, &collected.shape)?;
-    let flat = numpy.getattr("empty")?.call1((collected.items.len(), dtype))?;
-    PyBuffer::<T>::get(&flat)?.copy_from_slice(py, &collected.items)?;
-    flat.call_method1("reshape", (shape,))
+    let array = empty.call1((PyTuple::new(py, &collected.shape)?, dtype))?;
+    fill(&array, &collected.items)?;
+    Ok(array)
+}
+
+/// Copies the items to a new array of as many.
+fn fill<T: Item>(array: &Bound<'_, PyAny>, items: &[T]) -> PyResult<()> {
+    let mut view = ffi::Py_buffer::new();
+    // SAFETY: attached; the view is released below. The array is of this dtype and contiguous, so its bytes are the items.
+    unsafe {
+        if ffi::PyObject_GetBuffer(array.as_ptr(), &raw mut view, ffi::PyBUF_WRITABLE) < 0 {
+            return Err(raised(array.py()));
+        }
+        let fits = view.len.unsigned_abs() == size_of_val(items);
+        if fits && !items.is_empty() {
+            std::ptr::copy_nonoverlapping(items.as_ptr().cast::<u8>(), view.buf.cast::<u8>(), size_of_val(items));
+        }
+        ffi::PyBuffer_Release(&raw mut view);
+        if fits {
+            Ok(())
+        } else {
+            Err(PyValueError::new_err("numpy made an array of another size"))
+        }
+    }
 }
 
 /// Where the array starts and how deep; a whole document need not be passed over to find its end.
-fn array_place(parser: &mut Parser<'_>, tokens: &[Token]) -> Result<Option<(usize, usize)>, Stop> {
-    if tokens.is_empty() {
+fn array_place(parser: &mut Parser<'_>, path: Path<'_>) -> Result<Option<(usize, usize)>, Stop> {
+    if path.is_whole() {
         parser.cursor.skip_whitespace();
         return Ok(Some((parser.cursor.at(), 0)));
     }
-    Ok(pointer::find(parser, tokens)?.map(|place| (place.start, place.depth)))
+    let places = pointer::find(parser, &[path])?;
+    Ok(places[0].map(|place| (place.start, place.depth)))
 }
 
 impl<T: Item> Collected<T> {
@@ -139,8 +190,7 @@ impl<T: Item> Collected<T> {
             cursor.bump();
         } else {
             loop {
-                self.item(cursor, level, depth + 1, first && count == 0)?;
-                count += 1;
+                count += self.item(cursor, level, depth + 1, first && count == 0)?;
                 cursor.skip_whitespace();
                 match cursor.peek() {
                     b',' => cursor.bump(),
@@ -161,19 +211,27 @@ impl<T: Item> Collected<T> {
         Ok(())
     }
 
-    /// Reads one item of a row; the very first tells whether rows hold numbers or rows.
+    /// Reads one item of a row, or several numbers, and tells how many; the very first item tells whether rows hold
+    /// numbers or rows.
     #[inline(always)]
-    fn item(&mut self, cursor: &mut Cursor<'_>, level: usize, depth: usize, decides: bool) -> Result<(), Stop> {
+    fn item(&mut self, cursor: &mut Cursor<'_>, level: usize, depth: usize, decides: bool) -> Result<usize, Stop> {
         let at = cursor.at();
         let innermost = self.shape.len() == level + 1;
         match cursor.peek() {
             b'-' | b'0'..=b'9' if innermost => {
-                let number = numbers::scan(cursor)?;
+                let (count, end) = T::floats(cursor.text(), at, &mut self.items);
+                if count > 0 {
+                    cursor.go(end);
+                    return Ok(count);
+                }
+                let read = decimal::scan(cursor.text(), at);
+                let (number, end) = read.map_err(|flaw| cursor.flawed(flaw))?;
+                cursor.go(end);
                 let item = T::of(&number).ok_or_else(|| cursor.refuse(MISFIT, at))?;
                 self.items.push(item);
-                Ok(())
+                Ok(1)
             }
-            b'[' if !innermost || decides => self.row(cursor, level + 1, depth),
+            b'[' if !innermost || decides => self.row(cursor, level + 1, depth).map(|()| 1),
             b'-' | b'0'..=b'9' | b'[' => Err(cursor.refuse("numbers and arrays are mixed", at)),
             _ => Err(cursor.fail("an array of numbers is needed", at)),
         }

@@ -1,10 +1,13 @@
 //! RFC 8785: one text for one value. Also the sorting that `sort_keys` shares with it.
 
+use aisys_text::pen::Pen;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use super::failure::refused;
+use super::layout::Members;
 use super::out::Out;
-use super::write::{Failure, Order, Writer, Written, refused};
+use super::write::{Order, Writer};
 use crate::object::Object;
 
 /// Integers up to this are exact in a double.
@@ -19,56 +22,60 @@ pub fn is_exact(value: i64) -> bool {
 /// Writes an integer beyond the exact ones if its digits are those of the nearest double: such an integer is what
 /// reading the canonical text of a large double gives.
 #[cold]
-pub fn large_integer(out: &mut Out, value: &Bound<'_, PyAny>) -> Written {
+pub fn large_integer(writer: &mut Writer<'_, '_>, pen: Pen, value: &Bound<'_, PyAny>) -> Option<Pen> {
     let digits = value.to_string();
     let nearest = value.extract::<f64>().unwrap_or(f64::INFINITY);
-    if nearest.is_finite() {
-        let mut text = Out::default();
-        number(&mut text, nearest);
-        if text.text() == digits.as_bytes() {
-            out.extend(digits.as_bytes());
-            out.push(b',');
-            return Ok(());
-        }
+    if nearest.is_finite() && text_of(nearest) == digits.as_bytes() {
+        let pen = writer.out.extend(pen, digits.as_bytes());
+        // SAFETY: there is more room than the digits take.
+        return Some(unsafe { pen.byte(b',') });
     }
-    Err(refused(
+    writer.fail(refused(
         "a double does not keep the integer's digits, so it has no canonical form: send it as a string",
     ))
 }
 
-/// Writes a finite number as ECMAScript's `Number::toString` does.
-pub fn number(out: &mut Out, value: f64) {
+/// Writes a finite number as ECMAScript's `Number::toString` does, and a comma.
+#[inline(never)]
+pub fn number(out: &mut Out, pen: Pen, value: f64) -> Pen {
+    let pen = out.extend(pen, &text_of(value));
+    // SAFETY: there is more room than the digits take.
+    unsafe { pen.byte(b',') }
+}
+
+fn text_of(value: f64) -> Vec<u8> {
     if value == 0.0 {
-        out.push(b'0');
-        return;
+        return b"0".to_vec();
     }
+    let mut text = Vec::with_capacity(32);
     if value < 0.0 {
-        out.push(b'-');
+        text.push(b'-');
     }
     let mut buffer = zmij::Buffer::new();
     let (digits, point) = digits_of(buffer.format_finite(value.abs()));
     let count = digits.len() as i32;
     if count <= point && point <= 21 {
-        out.extend(&digits);
-        (count..point).for_each(|_| out.push(b'0'));
+        text.extend(&digits);
+        (count..point).for_each(|_| text.push(b'0'));
     } else if 0 < point && point <= 21 {
         let (whole, fraction) = digits.split_at(point as usize);
-        out.extend(whole);
-        out.push(b'.');
-        out.extend(fraction);
+        text.extend(whole);
+        text.push(b'.');
+        text.extend(fraction);
     } else if -6 < point && point <= 0 {
-        out.extend(b"0.");
-        (point..0).for_each(|_| out.push(b'0'));
-        out.extend(&digits);
+        text.extend(b"0.");
+        (point..0).for_each(|_| text.push(b'0'));
+        text.extend(&digits);
     } else {
-        out.extend(&digits[..1]);
+        text.extend(&digits[..1]);
         if count > 1 {
-            out.push(b'.');
-            out.extend(&digits[1..]);
+            text.push(b'.');
+            text.extend(&digits[1..]);
         }
-        out.extend(if point > 0 { b"e+" } else { b"e-" });
-        out.extend((point - 1).unsigned_abs().to_string().as_bytes());
+        text.extend(if point > 0 { b"e+" } else { b"e-" });
+        text.extend((point - 1).unsigned_abs().to_string().as_bytes());
     }
+    text
 }
 
 /// The significant digits of a number, and how many of them stand before the point.
@@ -85,23 +92,42 @@ fn digits_of(shortest: &str) -> (Vec<u8>, i32) {
     (digits, whole.len() as i32 - leading as i32 + exponent)
 }
 
-/// The members of a dict in the order that the writer keeps.
-pub fn sorted_members(writer: &Writer<'_, '_>, dict: *mut ffi::PyObject) -> Result<Vec<(Object, Object)>, Failure> {
+/// The members of a dict in the order that the writer keeps; None if it has noted why there are none.
+pub fn sorted_members(writer: &mut Writer<'_, '_>, dict: *mut ffi::PyObject) -> Option<Vec<(Object, Object)>> {
     let mut members = Vec::new();
-    let mut place = 0;
-    let mut key = std::ptr::null_mut();
-    let mut value = std::ptr::null_mut();
-    // SAFETY: an exact dict; PyDict_Next stays inside its current table even if converting a key ran Python code.
-    while unsafe { ffi::PyDict_Next(dict, &raw mut place, &raw mut key, &raw mut value) } != 0 {
-        // SAFETY: both are borrowed from the dict, which nothing has touched since.
-        let (key, value) = unsafe { (Object::borrowed(key), Object::borrowed(value)) };
-        // SAFETY: the key is alive.
-        let exact = unsafe { ffi::Py_TYPE(key.as_ptr()) == &raw mut ffi::PyUnicode_Type };
-        let key = if exact { key } else { writer.key_text(key.as_ptr())? };
-        members.push((sort_key(&key, writer.order), key, value));
+    // SAFETY: an exact dict, which no Python code can change before all of its members are held.
+    unsafe {
+        let mut each = Members::of(dict);
+        while let Some((key, value)) = each.next() {
+            members.push((Object::borrowed(key), Object::borrowed(value)));
+        }
     }
-    members.sort_by(|one, other| one.0.cmp(&other.0));
-    Ok(members.into_iter().map(|(_, key, value)| (key, value)).collect())
+    for (key, _) in &mut members {
+        // SAFETY: the key is alive.
+        if unsafe { ffi::Py_TYPE(key.as_ptr()) != &raw mut ffi::PyUnicode_Type } {
+            *key = writer.key_text(key.as_ptr())?;
+        }
+    }
+    if members.iter().all(|(key, _)| ascii(key).is_some()) {
+        // Their bytes are their code points.
+        members.sort_by(|one, other| ascii(&one.0).cmp(&ascii(&other.0)));
+    } else {
+        let order = writer.order;
+        members.sort_by_cached_key(|(key, _)| sort_key(key, order));
+    }
+    Some(members)
+}
+
+/// The bytes of an exact str if they are compact ASCII.
+fn ascii(text: &Object) -> Option<&[u8]> {
+    let text = text.as_ptr();
+    // SAFETY: an exact str, which cannot change as long as it is held.
+    unsafe {
+        (ffi::PyUnicode_IS_COMPACT_ASCII(text) != 0).then(|| {
+            let data = ffi::PyUnicode_DATA(text).cast::<u8>();
+            std::slice::from_raw_parts(data, ffi::PyUnicode_GET_LENGTH(text) as usize)
+        })
+    }
 }
 
 /// The code points, or the UTF-16 units, of an exact str.

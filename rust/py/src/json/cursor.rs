@@ -1,5 +1,7 @@
 //! A place in a text, and the faults found there.
 
+use aisys_text::Flaw;
+
 use super::errors::{Fault, Stop};
 
 /// Reads a text byte by byte. The text ends in a NUL, which stops every loop that looks for something else.
@@ -52,12 +54,6 @@ impl<'a> Cursor<'a> {
         unsafe { *self.text.get_unchecked(self.at) }
     }
 
-    /// The byte at an index that was reached before, or one behind a byte that was not NUL.
-    #[inline(always)]
-    pub fn byte(&self, index: usize) -> u8 {
-        self.text.get(index).copied().unwrap_or(0)
-    }
-
     /// Goes to a place up to which the bytes were looked at.
     #[inline(always)]
     pub fn go(&mut self, at: usize) {
@@ -96,6 +92,16 @@ impl<'a> Cursor<'a> {
             at: at.min(self.len()),
         });
         Stop
+    }
+
+    /// Records what a reader of the text found.
+    #[cold]
+    #[inline(never)]
+    pub fn flawed(&mut self, flaw: Flaw) -> Stop {
+        match flaw {
+            Flaw::At(problem, at) => self.fail(problem, at),
+            Flaw::Of(problem, at) => self.refuse(problem, at),
+        }
     }
 
     /// Records a problem here.

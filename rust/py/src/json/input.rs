@@ -16,6 +16,27 @@ pub enum Input<'a> {
     Copied(Vec<u8>),
 }
 
+/// The text and its NUL in bytes or an ASCII str; None for everything else.
+///
+/// # Safety
+/// Attached, and `data` is a live object, which stays alive as long as the text.
+#[inline(always)]
+pub unsafe fn quick_text<'a>(data: *mut ffi::PyObject) -> Option<&'a [u8]> {
+    // SAFETY: both have a NUL behind their content, and stay as they are while the caller holds them.
+    unsafe {
+        let kind = ffi::Py_TYPE(data);
+        if kind == &raw mut ffi::PyBytes_Type {
+            let len = ffi::Py_SIZE(data).unsigned_abs();
+            return Some(std::slice::from_raw_parts(ffi::PyBytes_AS_STRING(data).cast(), len + 1));
+        }
+        if kind == &raw mut ffi::PyUnicode_Type && ffi::PyUnicode_IS_COMPACT_ASCII(data) != 0 {
+            let len = ffi::PyUnicode_GET_LENGTH(data).unsigned_abs();
+            return Some(std::slice::from_raw_parts(ffi::PyUnicode_DATA(data).cast(), len + 1));
+        }
+        None
+    }
+}
+
 impl<'a> Input<'a> {
     /// Takes the text of a bytes-like object or a str.
     pub fn new(object: &'a Bound<'_, PyAny>) -> PyResult<Self> {
@@ -75,13 +96,6 @@ impl<'a> Input<'a> {
             Self::Lent(text) => text,
             Self::Copied(copy) => copy,
         }
-    }
-
-    /// The text.
-    #[inline(always)]
-    pub fn bytes(&self) -> &[u8] {
-        let all = self.with_nul();
-        &all[..all.len() - 1]
     }
 }
 

@@ -1,7 +1,7 @@
 //! JSON: text to Python objects and back.
 //!
 //! `aisys.json` is the face of these functions; it documents what they promise. Reading is one pass from bytes to
-//! objects (`cursor`, `parse`, `strings`, `numbers`), writing one pass from objects to a reused buffer (`write`, `out`).
+//! objects (`cursor`, `parse`, `strings`), writing one pass from objects to a reused buffer (`dumps`, `write`, `out`).
 
 // Lengths and places in memory fit isize; 64-bit integers change their sign on purpose.
 #![allow(clippy::cast_possible_wrap)]
@@ -10,56 +10,33 @@
 compile_error!("the JSON codec's key cache relies on the GIL; free-threaded builds use another tier");
 
 mod arrays;
+mod calls;
 mod canonical;
 mod cursor;
+mod dumps;
 mod errors;
-mod float;
+mod failure;
+mod floats;
+mod fragments;
 mod input;
 mod keys;
-mod numbers;
+mod layout;
 mod numpy;
 mod out;
 mod parse;
 mod plain;
 mod pointer;
 mod pool;
-mod powers;
-mod scan;
 mod setup;
+mod shapes;
 mod skip;
 mod strings;
-mod utf8;
-mod wide;
+mod strs;
 mod write;
 
-use std::convert::Infallible;
-
-use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyTuple};
 
-use crate::raw::{self, Call, Method};
-
-use input::Input;
-use write::Order;
-
-/// An argument that tells "not given" from None.
-enum Given {
-    No,
-    Yes(Py<PyAny>),
-}
-
-impl<'a, 'py> FromPyObject<'a, 'py> for Given {
-    type Error = Infallible;
-
-    fn extract(object: Borrowed<'a, 'py, PyAny>) -> Result<Self, Infallible> {
-        Ok(Self::Yes(object.to_owned().unbind()))
-    }
-}
-
-fn order_of(sort_keys: bool) -> Order {
-    if sort_keys { Order::CodePoints } else { Order::Given }
-}
+use crate::raw;
 
 /// Hand over what lives on the Python side: called once by `aisys.json`.
 #[pyfunction]
@@ -85,78 +62,6 @@ fn json_setup(
     );
 }
 
-/// The value of a JSON text: see `aisys.json.loads`.
-///
-/// # Safety
-/// A `METH_O` function (see `raw`).
-unsafe extern "C" fn json_loads(_module: *mut ffi::PyObject, data: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    // SAFETY: the interpreter calls it, with a live argument.
-    unsafe {
-        raw::quickly(
-            |py| parse::loads_quickly(py, data),
-            |py| parse::loads(&Bound::from_borrowed_ptr(py, data)).map(Bound::unbind),
-        )
-    }
-}
-
-/// The value as JSON text in UTF-8: see `aisys.json.dumps`.
-#[pyfunction]
-#[pyo3(signature = (value, *, default=None, sort_keys=false))]
-fn json_dumps<'py>(
-    value: &Bound<'py, PyAny>,
-    default: Option<&Bound<'py, PyAny>>,
-    sort_keys: bool,
-) -> PyResult<Bound<'py, PyBytes>> {
-    write::dumps(value, default, order_of(sort_keys))
-}
-
-/// The value as JSON text: see `aisys.json.dumps_str`.
-#[pyfunction]
-#[pyo3(signature = (value, *, default=None, sort_keys=false))]
-fn json_dumps_str<'py>(
-    value: &Bound<'py, PyAny>,
-    default: Option<&Bound<'py, PyAny>>,
-    sort_keys: bool,
-) -> PyResult<Bound<'py, PyAny>> {
-    write::dumps_str(value, default, order_of(sort_keys))
-}
-
-/// The canonical text of a value: see `aisys.json.canonical`.
-#[pyfunction]
-fn json_canonical<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-    write::dumps(value, None, Order::Canonical)
-}
-
-/// The value at a JSON pointer: see `aisys.json.get`.
-#[pyfunction]
-#[pyo3(signature = (buffer, pointer, *, default=Given::No, raw=false))]
-fn json_get<'py>(buffer: &Bound<'py, PyAny>, pointer: &str, default: Given, raw: bool) -> PyResult<Bound<'py, PyAny>> {
-    let input = Input::new(buffer)?;
-    match default {
-        Given::No => pointer::require(buffer, &input, pointer, raw),
-        Given::Yes(default) => {
-            let found = pointer::get(buffer, &input, pointer, raw)?;
-            Ok(found.unwrap_or_else(|| default.into_bound(buffer.py())))
-        }
-    }
-}
-
-/// The values at several JSON pointers: see `aisys.json.get_many`.
-#[pyfunction]
-#[pyo3(signature = (buffer, *pointers, raw=false))]
-fn json_get_many<'py>(
-    buffer: &Bound<'py, PyAny>,
-    pointers: &Bound<'py, PyTuple>,
-    raw: bool,
-) -> PyResult<Bound<'py, PyTuple>> {
-    let input = Input::new(buffer)?;
-    let mut values = Vec::with_capacity(pointers.len());
-    for pointer in pointers {
-        values.push(pointer::require(buffer, &input, &pointer.extract::<String>()?, raw)?);
-    }
-    PyTuple::new(buffer.py(), values)
-}
-
 /// The array of numbers at a JSON pointer: see `aisys.json.loads_array`.
 #[pyfunction]
 #[pyo3(signature = (buffer, pointer="", dtype="float32"))]
@@ -165,19 +70,12 @@ fn json_loads_array<'py>(buffer: &Bound<'py, PyAny>, pointer: &str, dtype: &str)
 }
 
 pub fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    floats::init(module.py())?;
+    strs::init(module.py())?;
+    shapes::init(module.py());
+    layout::init(module.py())?;
     module.add_function(wrap_pyfunction!(json_setup, module)?)?;
-    raw::add_functions(
-        module,
-        [Method {
-            name: c"json_loads",
-            doc: c"json_loads(data, /)\n--\n\nThe value of a JSON text: see `aisys.json.loads`.",
-            call: Call::One(json_loads),
-        }],
-    )?;
-    module.add_function(wrap_pyfunction!(json_dumps, module)?)?;
-    module.add_function(wrap_pyfunction!(json_dumps_str, module)?)?;
-    module.add_function(wrap_pyfunction!(json_canonical, module)?)?;
-    module.add_function(wrap_pyfunction!(json_get, module)?)?;
-    module.add_function(wrap_pyfunction!(json_get_many, module)?)?;
+    raw::add_functions(module, calls::methods())?;
+    raw::add_functions(module, dumps::methods())?;
     module.add_function(wrap_pyfunction!(json_loads_array, module)?)
 }

@@ -2,30 +2,38 @@
 
 use std::ffi::CStr;
 
+use aisys_text::pen::Pen;
 use pyo3::buffer::{Element, PyBuffer};
 use pyo3::prelude::*;
 
-use super::out::Out;
+use super::out::{ITEM, Out};
 use super::parse::MAX_DEPTH;
-use super::write::{Order, Writer};
+use super::write::{Order, Writer, float};
 
 /// A number of an array.
 trait Item: Element {
-    /// Writes the number; false if JSON has no such number.
-    fn write(self, out: &mut Out) -> bool;
+    /// Whether JSON has such a number.
+    fn is_number(self) -> bool;
+
+    /// Writes the number and a comma.
+    ///
+    /// # Safety
+    /// It is one, and there is room for an item.
+    unsafe fn write(self, pen: Pen) -> Pen;
 }
 
 macro_rules! float_item {
     ($($kind:ty),*) => {$(
         impl Item for $kind {
             #[inline(always)]
-            fn write(self, out: &mut Out) -> bool {
-                if !self.is_finite() {
-                    return false;
-                }
-                out.extend(zmij::Buffer::new().format_finite(self).as_bytes());
-                out.push(b',');
-                true
+            fn is_number(self) -> bool {
+                self.is_finite()
+            }
+
+            #[inline(always)]
+            unsafe fn write(self, pen: Pen) -> Pen {
+                // SAFETY: promised by the caller.
+                unsafe { float(pen, self).byte(b',') }
             }
         }
     )*};
@@ -35,9 +43,14 @@ macro_rules! integer_item {
     ($($kind:ty),*) => {$(
         impl Item for $kind {
             #[inline(always)]
-            fn write(self, out: &mut Out) -> bool {
-                out.integer(i64::from(self));
+            fn is_number(self) -> bool {
                 true
+            }
+
+            #[inline(always)]
+            unsafe fn write(self, pen: Pen) -> Pen {
+                // SAFETY: promised by the caller.
+                unsafe { pen.integer(i64::from(self)).byte(b',') }
             }
         }
     )*};
@@ -46,21 +59,21 @@ macro_rules! integer_item {
 float_item!(f32, f64);
 integer_item!(i8, i16, i32, i64, u8, u16, u32);
 
-/// Writes an array of numbers; false, with nothing written, if it is something else or holds a NaN, so that
+/// Writes an array of numbers; None, with nothing written, if it is something else or holds a NaN, so that
 /// the slower way writes it or says what is wrong with it.
-pub fn write(writer: &mut Writer<'_, '_>, value: &Bound<'_, PyAny>, depth: usize) -> bool {
+pub fn write(writer: &mut Writer<'_, '_>, pen: Pen, value: &Bound<'_, PyAny>, depth: usize) -> Option<Pen> {
     if writer.order == Order::Canonical || !is_array(value) {
-        return false;
+        return None;
     }
-    try_item::<f32>(writer, value, depth)
-        || try_item::<f64>(writer, value, depth)
-        || try_item::<i64>(writer, value, depth)
-        || try_item::<i32>(writer, value, depth)
-        || try_item::<u8>(writer, value, depth)
-        || try_item::<i16>(writer, value, depth)
-        || try_item::<i8>(writer, value, depth)
-        || try_item::<u16>(writer, value, depth)
-        || try_item::<u32>(writer, value, depth)
+    try_item::<f32>(writer, pen, value, depth)
+        .or_else(|| try_item::<f64>(writer, pen, value, depth))
+        .or_else(|| try_item::<i64>(writer, pen, value, depth))
+        .or_else(|| try_item::<i32>(writer, pen, value, depth))
+        .or_else(|| try_item::<u8>(writer, pen, value, depth))
+        .or_else(|| try_item::<i16>(writer, pen, value, depth))
+        .or_else(|| try_item::<i8>(writer, pen, value, depth))
+        .or_else(|| try_item::<u16>(writer, pen, value, depth))
+        .or_else(|| try_item::<u32>(writer, pen, value, depth))
 }
 
 /// Whether the type calls itself numpy's array; what follows relies on the buffer that it gives, not on the name.
@@ -70,43 +83,33 @@ fn is_array(value: &Bound<'_, PyAny>) -> bool {
     name == c"numpy.ndarray"
 }
 
-fn try_item<T: Item>(writer: &mut Writer<'_, '_>, value: &Bound<'_, PyAny>, depth: usize) -> bool {
-    let Ok(buffer) = PyBuffer::<T>::get(value) else {
-        return false;
-    };
+fn try_item<T: Item>(writer: &mut Writer<'_, '_>, pen: Pen, value: &Bound<'_, PyAny>, depth: usize) -> Option<Pen> {
+    let buffer = PyBuffer::<T>::get(value).ok()?;
     // A copy, row by row: it also straightens strided arrays, and another thread may write to the original.
-    let Ok(items) = buffer.to_vec(value.py()) else {
-        return false;
-    };
+    let items = buffer.to_vec(value.py()).ok()?;
     let shape = buffer.shape();
-    if shape.is_empty() || depth + shape.len() > MAX_DEPTH {
-        return false;
+    if shape.is_empty() || depth + shape.len() > MAX_DEPTH || items.iter().any(|item| !item.is_number()) {
+        return None;
     }
-    let start = writer.out.len();
-    let complete = rows(&mut writer.out, &items, shape);
-    if !complete {
-        writer.out.truncate(start);
-    }
-    complete
+    Some(rows(&mut writer.out, pen, &items, shape))
 }
 
 /// Writes an array of this shape, which has a dimension at least.
-fn rows<T: Item>(out: &mut Out, items: &[T], shape: &[usize]) -> bool {
-    out.push(b'[');
+fn rows<T: Item>(out: &mut Out, pen: Pen, items: &[T], shape: &[usize]) -> Pen {
+    let mut pen = out.extend(pen, b"[");
     if let [count, inner @ ..] = shape {
         if inner.is_empty() {
-            if !items.iter().all(|item| item.write(out)) {
-                return false;
+            for item in items {
+                pen = out.room(pen, ITEM);
+                // SAFETY: the room was made.
+                pen = unsafe { item.write(pen) };
             }
         } else {
             let size: usize = inner.iter().product();
             for row in 0..*count {
-                if !rows(out, &items[row * size..(row + 1) * size], inner) {
-                    return false;
-                }
+                pen = rows(out, pen, &items[row * size..(row + 1) * size], inner);
             }
         }
     }
-    out.close(b']');
-    true
+    out.close(pen, b']')
 }

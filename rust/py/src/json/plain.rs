@@ -2,33 +2,42 @@
 
 use std::ptr;
 
+use aisys_text::pen::Pen;
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
+use super::failure::{Failure, python_failure, refused};
 use super::numpy;
+use super::out::MEMBER;
 use super::parse;
-use super::write::{Failure, Order, Writer, Written, python_failure, refused};
+use super::write::{Order, Writer};
 use crate::object::Object;
 
 /// Times that a conversion may be applied to its own result for one value.
 const MAX_CONVERSIONS: usize = 254;
 
-/// Writes a value of a type that the writer does not know.
-pub fn write(writer: &mut Writer<'_, '_>, value: &Bound<'_, PyAny>, depth: usize) -> Written {
+/// Writes a value of a type that the writer does not know. `Ok(None)` if the writer has noted why it failed.
+pub fn write(
+    writer: &mut Writer<'_, '_>,
+    pen: Pen,
+    value: &Bound<'_, PyAny>,
+    depth: usize,
+) -> Result<Option<Pen>, Failure> {
     let setup = writer.setup()?;
     let raw_type = setup.raw.as_ptr();
     let mut current = value.clone();
     for _ in 0..MAX_CONVERSIONS {
         if ptr::eq(current.get_type_ptr().cast(), raw_type) {
-            return raw(writer, &current);
+            return raw(writer, pen, &current).map(Some);
         }
-        if numpy::write(writer, &current, depth) {
-            return Ok(());
+        if let Some(written) = numpy::write(writer, pen, &current, depth) {
+            return Ok(Some(written));
         }
         if is_written(&current) {
-            return writer.value(current.as_ptr(), depth);
+            let pen = writer.out.room(pen, MEMBER);
+            return Ok(writer.value(pen, current.as_ptr(), depth));
         }
         current = converted(writer, &current)?;
     }
@@ -52,15 +61,15 @@ fn is_written(value: &Bound<'_, PyAny>) -> bool {
     value.is_none() || written.contains(&kind)
 }
 
-fn converted<'py>(writer: &Writer<'_, 'py>, value: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>, Failure> {
-    let setup = writer.setup()?;
-    let plain = setup.plain.bind(writer.py).call1((value,));
-    let plain = plain.map_err(|error| conversion_failure(writer.py, error))?;
+fn converted<'py>(writer: &Writer<'_, '_>, value: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>, Failure> {
+    let (setup, py) = (writer.setup()?, value.py());
+    let plain = setup.plain.bind(py).call1((value,));
+    let plain = plain.map_err(|error| conversion_failure(py, error))?;
     if !plain.is(&setup.not_plain) {
         return Ok(plain);
     }
     match writer.default {
-        Some(default) => default.call1((value,)).map_err(python_failure),
+        Some(default) => default.as_unbound().bind(py).call1((value,)).map_err(python_failure),
         None => Err(unsupported(value)),
     }
 }
@@ -94,7 +103,7 @@ fn type_name(value: &Bound<'_, PyAny>) -> String {
 }
 
 /// Copies a fragment after checking it.
-fn raw(writer: &mut Writer<'_, '_>, value: &Bound<'_, PyAny>) -> Written {
+fn raw(writer: &mut Writer<'_, '_>, pen: Pen, value: &Bound<'_, PyAny>) -> Result<Pen, Failure> {
     if writer.order == Order::Canonical {
         let len = value.len().map_err(python_failure)?;
         return Err(refused(format!(
@@ -108,8 +117,7 @@ fn raw(writer: &mut Writer<'_, '_>, value: &Bound<'_, PyAny>) -> Written {
     let with_nul = unsafe { std::slice::from_raw_parts(bytes.as_ptr(), bytes.len() + 1) };
     parse::check(writer.py, with_nul)
         .map_err(|error| refused(format!("Raw holds text that is not JSON: {}", error.value(writer.py))))?;
-    writer.out.fragment(bytes);
-    Ok(())
+    Ok(writer.out.fragment(pen, bytes))
 }
 
 /// The exact str of a key that is a subclass of str.

@@ -7,6 +7,7 @@ static EXACT_POWERS: [f64; 23] = [
     1e21, 1e22,
 ];
 
+const FEW_DIGITS: u64 = 10_000_000_000_000;
 const MANTISSA_BITS: u32 = 52;
 const EXPONENT_BIAS: i64 = 1023;
 const LARGEST_EXPONENT: i64 = 2047;
@@ -14,8 +15,9 @@ const LARGEST_EXPONENT: i64 = 2047;
 /// The double nearest to `digits * 10^exponent`; None where this takes longer arithmetic.
 #[inline(always)]
 pub fn nearest(digits: u64, exponent: i64) -> Option<f64> {
-    // Both parts are exact doubles, so one operation rounds once.
-    if digits < 1 << 53 && (-22..=22).contains(&exponent) {
+    // Both parts are exact doubles, so one operation rounds once. 2^53 would do as the limit, but then
+    // nobody could foresee which way numbers of full precision go.
+    if digits < FEW_DIGITS && (-22..=22).contains(&exponent) {
         let power = EXACT_POWERS[exponent.unsigned_abs() as usize];
         return Some(if exponent < 0 {
             digits as f64 / power
@@ -26,7 +28,7 @@ pub fn nearest(digits: u64, exponent: i64) -> Option<f64> {
     eisel_lemire(digits, exponent)
 }
 
-#[inline]
+#[inline(always)]
 fn eisel_lemire(digits: u64, exponent: i64) -> Option<f64> {
     if digits == 0 {
         return Some(0.0);
@@ -36,32 +38,27 @@ fn eisel_lemire(digits: u64, exponent: i64) -> Option<f64> {
     }
     let leading = digits.leading_zeros();
     let (high, low) = product(digits << leading, POWERS_OF_FIVE[(exponent - LEAST) as usize]);
-    if low == u64::MAX && !(-27..=55).contains(&exponent) {
-        return None;
-    }
     let upper = (high >> 63) as u32;
     let shift = upper + 64 - MANTISSA_BITS - 3;
     let mut mantissa = high >> shift;
+    if low.wrapping_add(1) <= 2 {
+        if low == u64::MAX && !(-27..=55).contains(&exponent) {
+            return None;
+        }
+        // Exactly between two doubles: the even one.
+        if low <= 1 && (-4..=23).contains(&exponent) && mantissa & 3 == 1 && mantissa << shift == high {
+            mantissa &= !1;
+        }
+    }
+    mantissa = (mantissa + (mantissa & 1)) >> 1;
     let binary = ((exponent * (152_170 + 65_536)) >> 16) + 63;
-    let mut power = binary + i64::from(upper) - i64::from(leading) + EXPONENT_BIAS;
-    if power <= 0 {
+    let power = binary + i64::from(upper) - i64::from(leading) + EXPONENT_BIAS;
+    // Neither subnormal nor infinite, even if rounding adds one to the exponent.
+    if !(1..LARGEST_EXPONENT - 1).contains(&power) {
         return None;
     }
-    // Exactly between two doubles: the even one.
-    if low <= 1 && (-4..=23).contains(&exponent) && mantissa & 3 == 1 && mantissa << shift == high {
-        mantissa &= !1;
-    }
-    mantissa += mantissa & 1;
-    mantissa >>= 1;
-    if mantissa >= 2 << MANTISSA_BITS {
-        mantissa = 1 << MANTISSA_BITS;
-        power += 1;
-    }
-    if power >= LARGEST_EXPONENT {
-        return None;
-    }
-    mantissa &= !(1 << MANTISSA_BITS);
-    Some(f64::from_bits(mantissa | (power as u64) << MANTISSA_BITS))
+    // The leading bit of the mantissa, and what rounding carried out of it, add to the exponent.
+    Some(f64::from_bits((((power - 1) as u64) << MANTISSA_BITS) + mantissa))
 }
 
 /// The leading 128 bits of the product, as exact as rounding to a double needs them.
@@ -76,20 +73,4 @@ fn product(digits: u64, power: (u64, u64)) -> (u64, u64) {
         high += u64::from(carry);
     }
     (high, low)
-}
-
-/// The value of eight digits, first digit first; None if one is no digit.
-#[inline(always)]
-pub fn eight_digits(bytes: [u8; 8]) -> Option<u64> {
-    let word = u64::from_le_bytes(bytes);
-    let above = word.wrapping_add(0x0606_0606_0606_0606) & 0xF0F0_F0F0_F0F0_F0F0;
-    if (word & 0xF0F0_F0F0_F0F0_F0F0) | above >> 4 != 0x3333_3333_3333_3333 {
-        return None;
-    }
-    // Pairs, then fours, then all eight.
-    let digits = word - 0x3030_3030_3030_3030;
-    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
-    let low = (pairs & 0x0000_00FF_0000_00FF).wrapping_mul(0x000F_4240_0000_0064);
-    let high = ((pairs >> 16) & 0x0000_00FF_0000_00FF).wrapping_mul(0x0000_2710_0000_0001);
-    Some(low.wrapping_add(high) >> 32)
 }
