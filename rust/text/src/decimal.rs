@@ -1,7 +1,9 @@
 //! Numbers of a text, eight digits at a time.
 
 use crate::Flaw;
-use crate::digits::{self, Digits, Words};
+use crate::digits::{Digits, Words};
+#[cfg(target_arch = "x86_64")]
+use crate::digits::{Sixteen, has_sixteen};
 use crate::float::nearest;
 
 /// As `json` and `int` of Python: conversion takes quadratic time, and nobody writes longer ones.
@@ -75,7 +77,7 @@ fn scan_by<D: Digits>(text: &[u8], start: usize) -> Result<(Number, usize), Flaw
 #[inline]
 pub fn floats(text: &[u8], start: usize, out: &mut [f64]) -> (usize, usize) {
     #[cfg(target_arch = "x86_64")]
-    if digits::has_sixteen() {
+    if has_sixteen() {
         // SAFETY: the processor has what the function needs.
         return unsafe { floats_by_sixteen(text, start, out) };
     }
@@ -85,7 +87,7 @@ pub fn floats(text: &[u8], start: usize, out: &mut [f64]) -> (usize, usize) {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
 fn floats_by_sixteen(text: &[u8], start: usize, out: &mut [f64]) -> (usize, usize) {
-    floats_by::<digits::Sixteen>(text, start, out)
+    floats_by::<Sixteen>(text, start, out)
 }
 
 #[inline(always)]

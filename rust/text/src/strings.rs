@@ -12,6 +12,7 @@ pub struct Run {
 /// Bytes that one short step looks at.
 pub const LANES: usize = 16;
 /// Text shorter than this is not worth a call of what takes longer steps.
+#[cfg(target_arch = "x86_64")]
 const WORTH_BYTES: usize = 64;
 /// A string that goes on behind this many short steps is taken for a long one.
 const SHORT_STEPS: usize = 2;

@@ -77,12 +77,14 @@ impl<T> Stored for T {}
 /// `out` has room for `count` units, and `count` is that of `measure`, whose largest byte has a place in `T`.
 pub unsafe fn decode<T: Unit>(text: &[u8], start: usize, end: usize, out: *mut T, count: usize) -> Result<(), usize> {
     debug_assert!(text.get(end).is_none_or(|&byte| byte & 0xC0 != 0x80));
-    let mut place = Place { at: start, written: 0 };
+    let place = Place { at: start, written: 0 };
     #[cfg(target_arch = "x86_64")]
-    if x86::has_avx2() {
+    let place = if x86::has_avx2() {
         // SAFETY: the processor has AVX2; the rest is promised by the caller.
-        place = unsafe { x86::decode_avx2(text, place, out, count)? };
-    }
+        unsafe { x86::decode_avx2(text, place, out, count)? }
+    } else {
+        place
+    };
     // SAFETY: promised by the caller.
     unsafe { decode_rest(text, end, place, out, count) }
 }

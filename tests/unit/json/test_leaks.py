@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aisys.json import JSONDecodeError, JSONEncodeError, Raw, tier_native
+from aisys.json import JSONDecodeError, JSONEncodeError, JSONPointerError, Raw, tier_native
 from support.json_corpus import REFUSED
 from support.json_tiers import each_tier
 
@@ -42,7 +42,7 @@ VALUE = tier_native.loads(DOCUMENT)
 def _refuse(read: Callable[[Any], Any], thing: Any) -> None:
     try:
         read(thing)
-    except (JSONDecodeError, JSONEncodeError, ZeroDivisionError):
+    except (JSONDecodeError, JSONEncodeError, JSONPointerError, ZeroDivisionError):
         return
     pytest.fail("it was accepted")
 
@@ -70,6 +70,13 @@ ACTIONS: dict[str, Callable[[], object]] = {
     "get": lambda: tier_native.get(DOCUMENT, "/messages/150/text"),
     "get raw": lambda: tier_native.get(DOCUMENT, "/messages", raw=True),
     "get missing": lambda: tier_native.get(DOCUMENT, "/messages/900", default=None),
+    "get_many": lambda: tier_native.get_many(DOCUMENT, "/messages/150/text", "/messages/150/n"),
+    "get_many missing": lambda: _refuse(
+        lambda v: tier_native.get_many(v, "/messages/150/text", "/messages/150/x"), DOCUMENT
+    ),
+    "loads floats": lambda: tier_native.loads(b"[" + b"1.5,-2.25e3, " * 2000 + b"2]"),
+    "loads floats refused": lambda: _refuse(tier_native.loads, b"[" + b"1.5," * 5000 + b"x]"),
+    "loads new keys": lambda: [tier_native.loads(b'{"%d":[%d]}' % (n, n)) for n in range(2000)],
     "get broken": lambda: _refuse(lambda v: tier_native.get(v, "/messages/1"), DOCUMENT[:-1]),
     "loads_array": lambda: tier_native.loads_array(b"[" + b"1.5," * 5000 + b"2]"),
     "loads_array refused": lambda: _refuse(tier_native.loads_array, b"[" + b"1.5," * 5000 + b"x]"),

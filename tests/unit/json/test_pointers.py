@@ -181,6 +181,16 @@ def test_names_with_escapes_in_pointers(tier: ModuleType) -> None:
 
 
 @each_tier
+def test_a_slash_in_a_name_is_not_one_between_names(tier: ModuleType) -> None:
+    """Only `~1` means it."""
+    document = b'{"/":1,"a/b":2,"b/":3}'
+
+    for pointer in ("//", "/a/b", "/b/"):
+        assert tier.get(document, pointer, default=None) is None
+    assert tier.get_many(document, "/~1", "/a~1b", "/b~1") == (1, 2, 3)
+
+
+@each_tier
 def test_mistakes_in_calls_are_type_errors(tier: ModuleType) -> None:
     """As for functions of Python: too many, too few, unknown or wrong arguments."""
     wrong: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = [

@@ -66,7 +66,9 @@ impl<'a> Path<'a> {
             return self.follow_escaped(rest, name);
         }
         let end = rest + 1 + name.len();
-        let matches = matches!(self.text.get(end), None | Some(b'/')) && self.text.get(rest + 1..end)? == name;
+        let same = matches!(self.text.get(end), None | Some(b'/')) && self.text.get(rest + 1..end)? == name;
+        // A slash in a name is written `~1`, so a slash here is one between two names.
+        let matches = same && !name.contains(&b'/');
         matches.then_some(end)
     }
 
