@@ -1,6 +1,6 @@
 """All tiers of `aisys.json` against `json` and `orjson`, on documents and objects from a seed.
 
-    PYTHONPATH=tests python -m support.json_differential --documents 1000000 --objects 1000000
+PYTHONPATH=tests python -m support.json_differential --documents 1000000 --objects 1000000
 """
 
 from __future__ import annotations

@@ -23,10 +23,7 @@ CODE_POINTS: Final = (
     *(0x800, 0xFFF, 0x1000, 0x2028, 0xD7FF, 0xE000, 0xFFFD, 0xFFFF),  # three
     *(0x10000, 0x1F600, 0x3FFFF, 0x40000, 0xFFFFF, 0x100000, 0x10FFFF),  # four
 )
-SHORT_ESCAPES: Final = {
-    **{'"': '"', "\\": "\\", "/": "/"},
-    **{"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"},
-}
+SHORT_ESCAPES: Final = dict(zip('"\\/bfnrt', '"\\/\b\f\n\r\t', strict=True))
 
 
 def integers() -> Iterator[str]:
@@ -46,7 +43,7 @@ def halfway_cases() -> Iterator[str]:
         context.prec = 1200
         for value in DOUBLES:
             middle = Decimal(value) + Decimal(ulp(value)) / 2
-            text = f"{middle:f}" if 1e-30 < value < 1e30 else f"{middle:e}"  # noqa: PLR2004
+            text = f"{middle:f}" if 1e-30 < value < 1e30 else f"{middle:e}"
             yield text
             mantissa, mark, exponent = text.partition("e")
             yield f"{mantissa}{'' if '.' in mantissa else '.'}0000000000000000000001{mark}{exponent}"
@@ -60,7 +57,9 @@ def fractions() -> Iterator[str]:
         yield repr(value)
         yield f"-{value:.17e}"
         yield f"{value:.25E}"
-    for digits, exponent in product((1, 2, 8, 15, 16, 17, 18, 19, 20, 21, 40, 800), (-330, -310, -22, 0, 22, 290)):
+    for digits, exponent in product(
+        (1, 2, 8, 15, 16, 17, 18, 19, 20, 21, 40, 800), (-330, -310, -22, 0, 22, 290)
+    ):
         yield "1234567890" * (digits // 10) + "1234567890"[: digits % 10] + f"e{exponent}"
         yield "0." + "0" * 5 + "7" * digits + f"E{exponent:+d}"
         yield "1." + "0" * digits + "1" + f"e{exponent}"
@@ -74,7 +73,14 @@ def overflows() -> Iterator[str]:
     with localcontext() as context:
         context.prec = 400
         yield f"{Decimal(MAX_DOUBLE) + Decimal(ulp(MAX_DOUBLE)) / 2:f}.0"
-    yield from ("1e309", "-1e309", "1.8e308", "1e99999999999999999999", "1" + "0" * 400 + ".0", "0.1e310")
+    yield from (
+        "1e309",
+        "-1e309",
+        "1.8e308",
+        "1e99999999999999999999",
+        "1" + "0" * 400 + ".0",
+        "0.1e310",
+    )
 
 
 def numbers() -> Iterator[tuple[str, int | float]]:

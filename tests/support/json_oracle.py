@@ -1,12 +1,12 @@
 """What the codec must make of any bytes: `json` and `orjson`, held to the rules of `docs/json.md`.
 
-Each check takes bytes and raises `AssertionError` where the codec differs. The fuzz targets (`rust/fuzz`) give them what
-the fuzzer comes up with, the differential run (`support.json_differential`) what is generated from a seed.
+Each check takes bytes and raises `AssertionError` where the codec differs. The fuzz targets (`rust/fuzz`) give them
+what the fuzzer comes up with, the differential run (`support.json_differential`) what is generated from a seed.
 
-Where `json` is laxer than the codec, the oracle adds the rule: no NaN and infinities, no numbers that overflow a double
-(also in members that a later one of the same name replaces), no escapes of lone surrogates, UTF-8 only and no byte order
-mark, at most 512 levels. Where `orjson` differs, it is not asked: integers beyond 64 bits (floats there) and more than
-254 levels when writing.
+Where `json` is laxer than the codec, the oracle adds the rule: no NaN and infinities, no numbers that overflow a
+double (also in members that a later one of the same name replaces), no escapes of lone surrogates, UTF-8 only and no
+byte order mark, at most 512 levels. Where `orjson` differs, it is not asked: integers beyond 64 bits (floats there) and
+more than 254 levels when writing.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def check_read(data: bytes, tiers: tuple[ModuleType, ...] = NATIVE) -> None:
         other: Any = bytearray(data)
     elif kind == 1:
         other = memoryview(b"[" + data + b"]")[1:-1]
-    elif kind == 2:  # noqa: PLR2004
+    elif kind == 2:
         other = memoryview(bytes(byte for byte in data for _ in range(2)))[::2]
     else:
         other = data.decode()
@@ -169,7 +169,7 @@ def _check_written(value: Any, tiers: tuple[ModuleType, ...]) -> None:
         try:
             text = tier.dumps(value)
         except JSONEncodeError as error:
-            assert "64 bits" in str(error), (tier.NAME, value, error)  # noqa: PT017
+            assert "64 bits" in str(error), (tier.NAME, value, error)
             continue
         assert spelling(_DECODER.decode(text.decode())) == spelling(value), (tier.NAME, value)
         assert spelling(tier.loads(text)) == spelling(value), (tier.NAME, value)
@@ -188,7 +188,7 @@ def check_write(data: bytes, tiers: tuple[ModuleType, ...] = NATIVE) -> None:
         try:
             text = tier.dumps(drawn.value, **options)
         except JSONEncodeError as error:
-            assert drawn.refused, (tier.NAME, drawn, error)  # noqa: PT017
+            assert drawn.refused, (tier.NAME, drawn, error)
             continue
         assert not drawn.refused, (tier.NAME, drawn, text)
         _check_text_of(tier, text, drawn.plain, sort_keys=sort_keys)
@@ -290,7 +290,7 @@ def _check_array(tier: ModuleType, text: bytes, pointer: str, wanted: Any) -> No
     try:
         array = tier.loads_array(text, pointer, "float64")
     except ValueError:  # also numpy's own, where it has not so many dimensions
-        assert not numbers or any(abs(item) >= 2**63 for item in wanted), (tier.NAME, text)  # noqa: PT017
+        assert not numbers or any(abs(item) >= 2**63 for item in wanted), (tier.NAME, text)
         return
     if numbers:
         assert spelling(array.tolist()) == spelling([float(item) for item in wanted]), (

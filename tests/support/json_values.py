@@ -230,7 +230,9 @@ def _enum(draw: Draw, _: int) -> Drawn:
     members = (*Letter, *Digit, *Anything)
     member = members[draw.byte() % len(members)]
     plain = member.value
-    return Drawn(member, list(plain) if type(plain) is tuple else plain, refused=member is Anything.BAD)
+    return Drawn(
+        member, list(plain) if type(plain) is tuple else plain, refused=member is Anything.BAD
+    )
 
 
 def _moment(draw: Draw, _: int) -> Drawn:
@@ -252,7 +254,9 @@ def _identifier(draw: Draw, _: int) -> Drawn:
 
 
 def _decimal(draw: Draw, _: int) -> Drawn:
-    value = Decimal(int.from_bytes(draw.take(5), "little", signed=True)).scaleb(draw.byte() % 40 - 20)
+    value = Decimal(int.from_bytes(draw.take(5), "little", signed=True)).scaleb(
+        draw.byte() % 40 - 20
+    )
     return Drawn(value, str(value))
 
 
@@ -312,12 +316,16 @@ def _key(draw: Draw) -> Drawn:
 
 def _pair(draw: Draw, level: int) -> Drawn:
     one, other = _inside(draw, level, 2)
-    return Drawn(Pair(one.value, other.value), [one.plain, other.plain], refused=one.refused or other.refused)
+    return Drawn(
+        Pair(one.value, other.value), [one.plain, other.plain], refused=one.refused or other.refused
+    )
 
 
 def _point(draw: Draw, level: int) -> Drawn:
     x, y = _inside(draw, level, 2)
-    return Drawn(Point(x.value, y.value), {"x": x.plain, "y": y.plain}, refused=x.refused or y.refused)
+    return Drawn(
+        Point(x.value, y.value), {"x": x.plain, "y": y.plain}, refused=x.refused or y.refused
+    )
 
 
 def _slotted(draw: Draw, level: int) -> Drawn:
