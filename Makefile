@@ -68,12 +68,14 @@ lint: setup ## formatting, lints, types, and the stub of the extension against i
 	@$(BIN)/mypy
 	@$(BIN)/python -m mypy.stubtest aisys._native
 	@cargo fmt --all --check
+	@cargo fmt --manifest-path rust/fuzz/Cargo.toml --check
 	@PYO3_PYTHON=$(CURDIR)/$(BIN)/python cargo clippy --quiet --all-targets -- -D warnings
 
 fmt: setup ## format everything
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format --quiet .
 	@cargo fmt --all
+	@cargo fmt --manifest-path rust/fuzz/Cargo.toml
 
 bench: setup ## every benchmark, with the peers beside us
 	@$(BIN)/python -m benches $(ARGS)

@@ -3,8 +3,8 @@
 #![no_main]
 
 use aisys_core::frame::{
-    Decoder, Encoder, FLAG_ATTACHED, FLAG_NAMED, FrameError, Header, Limits, MAX_KIND, MAX_TARGET_BYTES, RESERVED_FLAGS,
-    Source, Target, TargetRef,
+    Decoder, Encoder, FLAG_ATTACHED, FLAG_NAMED, FrameError, Header, Limits, MAX_KIND, MAX_TARGET_BYTES,
+    RESERVED_FLAGS, Source, Target, TargetRef,
 };
 use aisys_fuzz::draw::Draw;
 use libfuzzer_sys::fuzz_target;
@@ -71,9 +71,19 @@ fn is_refused(message: &Message, size: usize, limits: &Limits) -> bool {
 
 /// The size on the wire.
 fn size_of(message: &Message, named: bool) -> usize {
-    let name = if named { message.target.as_ref().map_or(0, |name| 2 + name.len()) } else { 0 };
+    let name = if named {
+        message.target.as_ref().map_or(0, |name| 2 + name.len())
+    } else {
+        0
+    };
     let attached: usize = message.attachments.iter().map(|buffer| 4 + buffer.len()).sum();
-    52 + name + message.body.len() + if message.attachments.is_empty() { 0 } else { 2 + attached }
+    52 + name
+        + message.body.len()
+        + if message.attachments.is_empty() {
+            0
+        } else {
+            2 + attached
+        }
 }
 
 /// What a receiver makes of a stream in pieces of a size, and whether it broke.
@@ -86,7 +96,9 @@ fn decode(stream: &[u8], piece: usize, limits: Limits) -> (Vec<Message>, bool) {
                 Source::Input(input, offset) => &input[*offset..*offset + parts.size],
                 Source::Owned(frame) => frame.as_slice(),
             };
-            let text = |range: std::ops::Range<usize>| String::from_utf8(frame[range].to_vec()).expect("the decoder checked it");
+            let text = |range: std::ops::Range<usize>| {
+                String::from_utf8(frame[range].to_vec()).expect("the decoder checked it")
+            };
             let target = match parts.target.clone() {
                 TargetRef::None => None,
                 TargetRef::Known(id) => Some(names[id as usize - 1].clone()),
@@ -143,7 +155,11 @@ fuzz_target!(|data: &[u8]| {
         }
         assert_eq!(outcome, Ok(size));
         assert_eq!(encoder.batch().len(), before.len() + size);
-        if let Some(name) = message.target.as_ref().filter(|_| !is_known && known.len() < limits.max_targets) {
+        if let Some(name) = message
+            .target
+            .as_ref()
+            .filter(|_| !is_known && known.len() < limits.max_targets)
+        {
             known.push(name.clone());
         }
         message.header.flags &= !(FLAG_NAMED | FLAG_ATTACHED);

@@ -40,7 +40,10 @@ fuzz_target!(|data: &[u8]| {
     let mut heads = HashSet::new();
     for line in lines(&merged) {
         if line.starts_with(b"# HELP ") || line.starts_with(b"# TYPE ") {
-            let end = line[7..].iter().position(|byte| *byte == b' ').map_or(line.len(), |at| at + 7);
+            let end = line[7..]
+                .iter()
+                .position(|byte| *byte == b' ')
+                .map_or(line.len(), |at| at + 7);
             assert!(heads.insert(&line[..end]));
         }
     }

@@ -48,7 +48,9 @@ impl Model {
         loop {
             let ready = self.items.iter().enumerate().filter(|(_, item)| !item.delayed);
             let rank = |item: &Item| {
-                let age = self.ageing.map_or(0, |step| item.since + step * u64::from(item.priority));
+                let age = self
+                    .ageing
+                    .map_or(0, |step| item.since + step * u64::from(item.priority));
                 (age, item.priority, item.turn)
             };
             let (index, _) = ready.min_by_key(|(_, item)| rank(item))?;
@@ -92,7 +94,10 @@ fuzz_target!(|data: &[u8]| {
         _ => Some(draw.below(6) as u64),
     };
     let mut queue = PrioQueue::new(ageing);
-    let mut model = Model { ageing, ..Model::default() };
+    let mut model = Model {
+        ageing,
+        ..Model::default()
+    };
     // Ids stay here when their items leave: they must then find nothing.
     let mut ids: Vec<u64> = Vec::new();
     let (mut now, mut value) = (0, 0);
@@ -102,7 +107,11 @@ fuzz_target!(|data: &[u8]| {
         match step & 31 {
             // Bursts, so that short inputs reach the sizes at which rings and heaps are cleaned.
             0..=15 => {
-                let (burst, delay, left) = (step & 15 == 15 && model.items.len() < 128, draw.below(8), draw.below(16));
+                let (burst, delay, left) = (
+                    step & 15 == 15 && model.items.len() < 128,
+                    draw.below(8),
+                    draw.below(16),
+                );
                 // What is due by now was there first.
                 model.wake(now);
                 for _ in 0..if burst { 80 + draw.below(48) } else { 1 } {
@@ -113,7 +122,15 @@ fuzz_target!(|data: &[u8]| {
                     assert_ne!(id, 0);
                     ids.push(id);
                     let (turn, since) = (model.next_turn(), due.unwrap_or(now));
-                    model.items.push(Item { id, value, priority, since, turn, delayed: since > now, deadline });
+                    model.items.push(Item {
+                        id,
+                        value,
+                        priority,
+                        since,
+                        turn,
+                        delayed: since > now,
+                        deadline,
+                    });
                 }
             }
             kind @ 16..=21 => {
@@ -132,7 +149,10 @@ fuzz_target!(|data: &[u8]| {
             }
             26..=28 if !ids.is_empty() => {
                 let id = ids[usize::from(draw.byte()) % ids.len()];
-                assert_eq!(queue.reprioritize(id, priority, now), model.reprioritize(id, priority, now));
+                assert_eq!(
+                    queue.reprioritize(id, priority, now),
+                    model.reprioritize(id, priority, now)
+                );
             }
             29 if priority == 255 => {
                 let mut values = queue.drain();
@@ -148,7 +168,12 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(queue.len(), model.items.len());
         assert_eq!(queue.is_empty(), model.items.is_empty());
         assert_eq!(queue.ready(), model.items.iter().filter(|item| !item.delayed).count());
-        let due = model.items.iter().filter(|item| item.delayed).map(|item| item.since).min();
+        let due = model
+            .items
+            .iter()
+            .filter(|item| item.delayed)
+            .map(|item| item.since)
+            .min();
         assert_eq!(queue.next_due(), due);
     }
     let mut values: Vec<u32> = queue.values().copied().collect();
