@@ -24,7 +24,7 @@ struct Words {
 #[derive(Clone, Copy)]
 struct Slot {
     words: Words,
-    /// Null, or a strong reference to an interned compact ASCII str.
+    /// Null, or a strong reference to a compact ASCII str, which is interned except on 3.12.
     key: *mut ffi::PyObject,
     /// The hash of the key that last came here and was not kept.
     seen: u64,
@@ -128,7 +128,10 @@ fn new_key(bytes: &[u8], words: Words, hash: u64, slot: &mut Slot) -> Option<Obj
     // SAFETY: an owned str; interning may replace it by an equal one and keeps the ownership straight. Hashing a str
     // cannot fail and leaves the hash in it.
     let key = unsafe {
-        ffi::PyUnicode_InternInPlace(&raw mut key);
+        // 3.12 never lets go of what is interned, so that keys from outside could fill the memory.
+        if cfg!(any(not(Py_3_12), Py_3_13)) {
+            ffi::PyUnicode_InternInPlace(&raw mut key);
+        }
         ffi::PyObject_Hash(key);
         Object::owned(key)?
     };
