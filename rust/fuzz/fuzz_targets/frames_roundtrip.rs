@@ -150,7 +150,7 @@ fuzz_target!(|data: &[u8]| {
         let outcome = encoder.add(&message.header, target, &message.body, &buffers);
         if is_refused(&message, size, &limits) {
             assert!(outcome.is_err());
-            assert_eq!(encoder.batch(), before);
+            assert_eq!(*encoder.batch(), before);
             continue;
         }
         assert_eq!(outcome, Ok(size));
