@@ -2,7 +2,6 @@
 # ruff: noqa: A002 - `id`, `max` and `help` are what users of queues and metrics expect
 """The Rust extension. Reached only through the face modules of each hot path."""
 
-from asyncio import Future
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from types import GenericAlias
 from typing import Any, Generic, Self, TypeVar, final

@@ -114,7 +114,11 @@ fn decode(stream: &[u8], piece: usize, limits: Limits) -> (Vec<Message>, bool) {
                 header,
                 target,
                 body: frame[parts.layout.body()].to_vec(),
-                attachments: parts.layout.attachments(frame).map(|range| frame[range].to_vec()).collect(),
+                attachments: parts
+                    .layout
+                    .attachments(frame)
+                    .map(|range| frame[range].to_vec())
+                    .collect(),
             });
             Ok::<(), FrameError>(())
         });
