@@ -168,7 +168,7 @@ fn fraction<D: Digits>(text: &[u8], whole: &Whole) -> Result<(Number, usize), Fl
         exponent += written;
     }
     if count > SAFE_DIGITS {
-        count -= leading_zeros(text, whole.digits);
+        count -= leading_zeros(&text[whole.digits..at]);
     }
     if count <= SAFE_DIGITS {
         if let Some(value) = nearest(magnitude, exponent) {
@@ -184,10 +184,10 @@ fn signed(value: f64, negative: bool) -> f64 {
     f64::from_bits(value.to_bits() | u64::from(negative) << 63)
 }
 
-/// Zeros before the first digit that counts.
+/// Zeros of a number before the first digit that counts.
 #[cold]
-fn leading_zeros(text: &[u8], digits: usize) -> usize {
-    let zeros = text[digits..].iter().take_while(|&&byte| matches!(byte, b'0' | b'.'));
+fn leading_zeros(number: &[u8]) -> usize {
+    let zeros = number.iter().take_while(|&&byte| matches!(byte, b'0' | b'.'));
     zeros.filter(|&&byte| byte == b'0').count()
 }
 
@@ -246,6 +246,13 @@ mod tests {
 
     fn read(written: &str, behind: &str) -> Result<(Number, usize), Flaw> {
         scan(format!("{written}{behind}\0").as_bytes(), 0)
+    }
+
+    #[test]
+    fn zeros_behind_a_number_are_not_its_own() {
+        let zero = format!("0.{}", "0".repeat(42));
+
+        assert_eq!(read(&zero, ".0000 0"), Ok((Number::Float(0.0), zero.len())));
     }
 
     #[test]
