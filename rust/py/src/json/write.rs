@@ -8,11 +8,12 @@ use pyo3::prelude::*;
 use super::canonical;
 use super::failure::{Failure, refused};
 use super::fragments;
-use super::layout::{self, Entries, Int, Members};
+use super::layout::{Entries, Members};
 use super::out::{ITEM, MEMBER, Out};
 use super::parse::MAX_DEPTH;
 use super::plain;
 use super::setup::{self, Setup};
+use crate::ints::{self, Int};
 use crate::object::Object;
 
 /// In which order the members of an object are written.
@@ -293,7 +294,7 @@ impl Writer<'_, '_> {
     #[inline(always)]
     fn integer(&mut self, pen: Pen, value: *mut ffi::PyObject) -> Option<Pen> {
         // SAFETY: an exact int.
-        match unsafe { layout::int(value) } {
+        match unsafe { ints::int(value) } {
             Int::Small(small) if self.order != Order::Canonical || canonical::is_exact(small) => {
                 // SAFETY: there is room for an item.
                 Some(unsafe { pen.integer(small).byte(b',') })
