@@ -146,7 +146,7 @@ if TYPE_CHECKING:
         Raises:
             JSONDecodeError: not an array of numbers that the dtype can hold.
             JSONPointerError: there is no such value.
-            ValueError: an unknown dtype.
+            ValueError: an unknown dtype, or more dimensions than numpy has (64).
             ImportError: numpy is not installed.
         """
 
