@@ -142,12 +142,14 @@ def test_the_collector_sees_what_objects_hold() -> None:
 
 
 def test_keys_that_come_again_are_one_object() -> None:
-    """Names are shared and interned, so that looking them up compares pointers."""
+    """Names are shared, and interned where that ends with them, so that looking them up compares pointers."""
     for name in ("reading_key", "a much longer key than sixteen bytes"):
         text = stdlib_json.dumps({name: 1}).encode()
         tier_native.loads(text)
         first, second = (next(iter(tier_native.loads(text))) for _ in range(2))
-        assert first is second is sys.intern(name)
+        assert first is second
+        # 3.12 never frees what is interned, and names may come from outside.
+        assert (first is sys.intern(name)) == (sys.version_info[:2] != (3, 12))
 
 
 def test_keys_that_are_written_with_escapes() -> None:
