@@ -3,7 +3,7 @@
 use crate::Flaw;
 use crate::digits::{Digits, Words};
 #[cfg(target_arch = "x86_64")]
-use crate::digits::{Sixteen, has_sixteen};
+use crate::digits::{Commas, Plain, Sixteen, has_sixteen};
 use crate::float::nearest;
 
 /// As `json` and `int` of Python: conversion takes quadratic time, and nobody writes longer ones.
@@ -85,9 +85,67 @@ pub fn floats(text: &[u8], start: usize, out: &mut [f64]) -> (usize, usize) {
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
 fn floats_by_sixteen(text: &[u8], start: usize, out: &mut [f64]) -> (usize, usize) {
+    let mut commas = Commas::new();
+    let mut count = 0;
+    let mut end = start;
+    let mut at = start;
+    while count < out.len() {
+        let stretch = at;
+        let places = commas.find(text, stretch);
+        if places.is_empty() {
+            break;
+        }
+        for (&place, out) in places.iter().zip(&mut out[count..]) {
+            let comma = stretch + usize::from(place);
+            if byte(text, at) == b' ' {
+                at += 1;
+            }
+            if let Some(value) = plain(text, at, comma) {
+                *out = value;
+            } else {
+                let Some((value, behind)) = odd_float(text, at) else {
+                    return (count, end);
+                };
+                *out = value;
+                if behind != comma {
+                    return (count + 1, behind);
+                }
+            }
+            count += 1;
+            end = comma;
+            at = comma + 1;
+        }
+    }
+    let (more, last) = last_floats(text, at, &mut out[count..]);
+    (count + more, if more == 0 { end } else { last })
+}
+
+/// As `floats`, near the end of the text.
+#[cfg(target_arch = "x86_64")]
+#[inline(never)]
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+fn last_floats(text: &[u8], start: usize, out: &mut [f64]) -> (usize, usize) {
     floats_by::<Sixteen>(text, start, out)
+}
+
+/// The float here, however it is written, and where it ends.
+#[cfg(target_arch = "x86_64")]
+#[cold]
+#[inline(never)]
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+fn odd_float(text: &[u8], at: usize) -> Option<(f64, usize)> {
+    float::<Sixteen>(text, at)
+}
+
+/// The value of a number as most floats are written, which a comma follows.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn plain(text: &[u8], at: usize, comma: usize) -> Option<f64> {
+    let plain = Plain::read(text, at, comma)?;
+    let value = nearest(plain.magnitude, plain.exponent)?;
+    Some(signed(value, plain.negative))
 }
 
 #[inline(always)]
@@ -99,19 +157,11 @@ fn floats_by<D: Digits>(text: &[u8], start: usize, out: &mut [f64]) -> (usize, u
         if byte(text, at) == b' ' {
             at += 1;
         }
-        if let Some((value, comma)) = plain::<D>(text, at) {
-            *place = value;
-            end = comma;
-        } else {
-            if !matches!(byte(text, at), b'-' | b'0'..=b'9') {
-                break;
-            }
-            let Ok((Number::Float(value), behind)) = scan_by::<D>(text, at) else {
-                break;
-            };
-            *place = value;
-            end = behind;
-        }
+        let Some((value, behind)) = float::<D>(text, at) else {
+            break;
+        };
+        *place = value;
+        end = behind;
         count += 1;
         if byte(text, end) != b',' {
             break;
@@ -121,12 +171,16 @@ fn floats_by<D: Digits>(text: &[u8], start: usize, out: &mut [f64]) -> (usize, u
     (count, end)
 }
 
-/// The value of a number as most floats are written, and where the comma behind it is.
+/// The float here, and where it ends.
 #[inline(always)]
-fn plain<D: Digits>(text: &[u8], at: usize) -> Option<(f64, usize)> {
-    let plain = D::plain(text, at)?;
-    let value = nearest(plain.magnitude, -(plain.behind as i64))?;
-    Some((signed(value, plain.negative), plain.comma))
+fn float<D: Digits>(text: &[u8], at: usize) -> Option<(f64, usize)> {
+    if !matches!(byte(text, at), b'-' | b'0'..=b'9') {
+        return None;
+    }
+    match scan_by::<D>(text, at) {
+        Ok((Number::Float(value), behind)) => Some((value, behind)),
+        _ => None,
+    }
 }
 
 /// The byte at an index.
