@@ -87,39 +87,35 @@ pub fn floats(text: &[u8], start: usize, out: &mut [f64]) -> (usize, usize) {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
 fn floats_by_sixteen(text: &[u8], start: usize, out: &mut [f64]) -> (usize, usize) {
-    let mut commas = Commas::new();
+    let mut commas = Commas::new(text, start);
     let mut count = 0;
     let mut end = start;
     let mut at = start;
-    while count < out.len() {
-        let stretch = at;
-        let places = commas.find(text, stretch);
-        if places.is_empty() {
-            break;
+    for place in &mut *out {
+        let Some(comma) = commas.next() else {
+            let (more, last) = last_floats(text, at, &mut out[count..]);
+            return (count + more, if more == 0 { end } else { last });
+        };
+        if byte(text, at) == b' ' {
+            at += 1;
         }
-        for (&place, out) in places.iter().zip(&mut out[count..]) {
-            let comma = stretch + usize::from(place);
-            if byte(text, at) == b' ' {
-                at += 1;
+        // SAFETY: the comma is the next one; `at` is behind the one before, or behind the space that follows that.
+        if let Some(value) = unsafe { plain(text, at, comma) } {
+            *place = value;
+        } else {
+            let Some((value, behind)) = odd_float(text, at) else {
+                break;
+            };
+            *place = value;
+            if behind != comma {
+                return (count + 1, behind);
             }
-            if let Some(value) = plain(text, at, comma) {
-                *out = value;
-            } else {
-                let Some((value, behind)) = odd_float(text, at) else {
-                    return (count, end);
-                };
-                *out = value;
-                if behind != comma {
-                    return (count + 1, behind);
-                }
-            }
-            count += 1;
-            end = comma;
-            at = comma + 1;
         }
+        count += 1;
+        end = comma;
+        at = comma + 1;
     }
-    let (more, last) = last_floats(text, at, &mut out[count..]);
-    (count + more, if more == 0 { end } else { last })
+    (count, end)
 }
 
 /// As `floats`, near the end of the text.
@@ -140,10 +136,14 @@ fn odd_float(text: &[u8], at: usize) -> Option<(f64, usize)> {
 }
 
 /// The value of a number as most floats are written, which a comma follows.
+///
+/// # Safety
+/// As for `Plain::read`.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn plain(text: &[u8], at: usize, comma: usize) -> Option<f64> {
-    let plain = Plain::read(text, at, comma)?;
+unsafe fn plain(text: &[u8], at: usize, comma: usize) -> Option<f64> {
+    // SAFETY: promised by the caller.
+    let plain = unsafe { Plain::read(text, at, comma)? };
     let value = nearest(plain.magnitude, plain.exponent)?;
     Some(signed(value, plain.negative))
 }

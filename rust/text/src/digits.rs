@@ -138,62 +138,62 @@ mod x86 {
         }
     }
 
-    /// The commas of a stretch of text.
+    /// The commas of a text, one after the other.
     ///
-    /// They are found for many numbers at once: a number that had to wait until the end of the one before it is known
-    /// could not be read beside it.
-    pub struct Commas {
-        places: [u8; STRETCH + AT_ONCE],
-        count: usize,
+    /// They are found for several numbers at once: a number that had to wait until the end of the one before it is
+    /// known could not be read beside it.
+    pub struct Commas<'a> {
+        text: &'a [u8],
+        /// Where the block is that was searched last.
+        block: usize,
+        /// Those in it that are still to come.
+        mask: u64,
     }
 
-    /// Bytes that are searched at most; their indices fit a byte.
-    const STRETCH: usize = 256;
-    /// Indices that are written together, needed or not.
-    const AT_ONCE: usize = 8;
-    /// Bytes that must follow the stretch, so that a number in it can be read in blocks.
+    const BLOCK: usize = 64;
+    /// Bytes that follow each block, so that a number which begins in it can be read in blocks.
     const MARGIN: usize = 64;
 
-    impl Commas {
+    impl<'a> Commas<'a> {
+        /// The commas from a place on.
         #[inline(always)]
-        pub fn new() -> Self {
-            Self {
-                places: [0; STRETCH + AT_ONCE],
-                count: 0,
-            }
+        pub fn new(text: &'a [u8], start: usize) -> Self {
+            let mut commas = Self {
+                text,
+                block: start,
+                mask: 0,
+            };
+            commas.search();
+            commas
         }
 
-        /// Finds those behind `at`, and gives their distances from there. None are found near the end of the text.
+        /// Where the next one is; None if a block without any is before it, or the end of the text is near.
         #[inline(always)]
-        pub fn find(&mut self, text: &[u8], at: usize) -> &[u8] {
-            self.count = 0;
-            let rest = &text[at..];
-            let searched = rest.len().saturating_sub(MARGIN).min(STRETCH);
-            for (index, block) in rest[..searched].chunks_exact(64).enumerate() {
-                // SAFETY: the caller's processor has AVX2; the block has the bytes that are loaded.
-                let mut mask = unsafe {
-                    let commas = _mm256_set1_epi8(b',' as i8);
-                    let first = _mm256_cmpeq_epi8(_mm256_loadu_si256(block.as_ptr().cast()), commas);
-                    let second = _mm256_cmpeq_epi8(_mm256_loadu_si256(block.as_ptr().add(32).cast()), commas);
-                    u64::from(_mm256_movemask_epi8(first) as u32)
-                        | u64::from(_mm256_movemask_epi8(second) as u32) << 32
-                };
-                let behind = self.count + mask.count_ones() as usize;
-                loop {
-                    // SAFETY: there are no more commas than bytes, and room for some more.
-                    let places = unsafe { self.places.get_unchecked_mut(self.count..self.count + AT_ONCE) };
-                    for place in places {
-                        *place = (64 * index) as u8 + mask.trailing_zeros() as u8;
-                        mask &= mask.wrapping_sub(1);
-                    }
-                    if mask == 0 {
-                        break;
-                    }
-                    self.count += AT_ONCE;
+        pub fn next(&mut self) -> Option<usize> {
+            if self.mask == 0 {
+                self.block += BLOCK;
+                self.search();
+                if self.mask == 0 {
+                    return None;
                 }
-                self.count = behind;
             }
-            &self.places[..self.count]
+            let place = self.block + self.mask.trailing_zeros() as usize;
+            self.mask &= self.mask - 1;
+            Some(place)
+        }
+
+        #[inline(always)]
+        fn search(&mut self) {
+            let Some(block) = self.text.get(self.block..self.block + BLOCK + MARGIN) else {
+                return;
+            };
+            // SAFETY: the caller's processor has AVX2; the block has the bytes that are loaded.
+            self.mask = unsafe {
+                let commas = _mm256_set1_epi8(b',' as i8);
+                let first = _mm256_cmpeq_epi8(_mm256_loadu_si256(block.as_ptr().cast()), commas);
+                let second = _mm256_cmpeq_epi8(_mm256_loadu_si256(block.as_ptr().add(32).cast()), commas);
+                u64::from(_mm256_movemask_epi8(first) as u32) | u64::from(_mm256_movemask_epi8(second) as u32) << 32
+            };
         }
     }
 
@@ -209,12 +209,17 @@ mod x86 {
     impl Plain {
         /// Reads a number of a few digits before the point and behind it, and perhaps an exponent, up to a comma.
         ///
-        /// None for all others, which include some that could be read: the first of a text and those near its end.
+        /// None for all others, which include some that could be read: the first of a text.
+        ///
+        /// # Safety
+        /// `Commas` found this comma, and `at` is not behind it.
         #[inline(always)]
-        pub fn read(text: &[u8], at: usize, comma: usize) -> Option<Self> {
-            let negative = *text.get(at..at + MARGIN)?.first()? == b'-';
+        pub unsafe fn read(text: &[u8], at: usize, comma: usize) -> Option<Self> {
+            debug_assert!(at <= comma && comma + MARGIN < text.len());
+            // SAFETY: the comma is in the text.
+            let negative = unsafe { *text.get_unchecked(at) } == b'-';
             let first = at + usize::from(negative);
-            // SAFETY: there is a margin behind `at`.
+            // SAFETY: there is a margin behind the comma.
             let all = unsafe { &*text.as_ptr().add(first).cast::<[u8; 32]>() };
             // SAFETY: the caller's processor has AVX2.
             let others = !unsafe { digit_mask(all) };
