@@ -1,9 +1,9 @@
 //! Numbers of a text, eight digits at a time.
 
 use crate::Flaw;
-use crate::digits::{Digits, Words};
 #[cfg(target_arch = "x86_64")]
 use crate::digits::{Commas, Plain, Sixteen, has_sixteen};
+use crate::digits::{Digits, Words};
 use crate::float::nearest;
 
 /// As `json` and `int` of Python: conversion takes quadratic time, and nobody writes longer ones.
