@@ -359,6 +359,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_no_float_is_none_in_a_block_either() {
+        for wrong in [
+            "", "-", "1.", ".5", "-.5", "01.5", "-00.5", "1.5e", "1.5e+", "1.5e-x1", "1.5e+1x", "1.5e--1", "1.5x-01",
+            "1.5 ", "1..5", "1.5.5", "1.5-01", "12", "1x5", "+1.5", "1.5e999", "1.5e+01.", "  1.5", "\u{b1}.5",
+        ] {
+            for behind in [" ", "1.5,12345678,"].map(|behind| behind.repeat(140)) {
+                let text = format!("{}{wrong},{behind}\0", "0.5,".repeat(9));
+                let mut both = [[0.0; 12]; 2];
+                let [ours, portable] = &mut both;
+                let ends = floats(text.as_bytes(), 0, ours);
+                assert_eq!(ends, floats_by::<Words>(text.as_bytes(), 0, portable), "{wrong}");
+                assert_eq!(ours, portable);
+                assert!(ends.0 <= 10, "{wrong}");
+            }
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(4000))]
 
@@ -376,6 +394,13 @@ mod tests {
                         prop_assert_eq!(floats(format!("{written}{rest}\0").as_bytes(), 0, &mut out), (1, end));
                     }
                     prop_assert_eq!(out[0].to_bits(), value.to_bits());
+                    // Behind others and before others, where numbers are read in blocks.
+                    let text = format!("{}{written}, {written},0.5,{}\0", "0.5,".repeat(9), "7".repeat(140));
+                    let mut out = [0.0; 12];
+                    prop_assert_eq!(floats(text.as_bytes(), 0, &mut out), (12, text.len() - 142));
+                    let mut expected = [0.5; 12];
+                    expected[9..11].fill(value);
+                    prop_assert_eq!(out.map(f64::to_bits), expected.map(f64::to_bits));
                 }
                 Ok(_) => prop_assert!(false, "not a float"),
                 Err(_) => prop_assert!(expected.is_none()),

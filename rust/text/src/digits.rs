@@ -236,6 +236,8 @@ mod x86 {
             // Where the digits end is told by the comma if it can be: it was found long ago.
             let (end, written) = if first + mark == comma {
                 (comma, 0)
+            } else if let Some(written) = usual_exponent(all, others, mark).filter(|_| first + mark + 4 == comma) {
+                (comma - 4, written)
             } else {
                 (first + mark, exponent(all, others, mark, comma.wrapping_sub(first))?)
             };
@@ -266,6 +268,19 @@ mod x86 {
             return None;
         }
         Some((first_of_four([all[0], all[1], all[2], all[3]], count), count))
+    }
+
+    /// The exponent at `mark` if it is an `e`, a sign and two digits, as most programs write it.
+    #[inline(always)]
+    fn usual_exponent(all: &[u8; 32], others: u32, mark: usize) -> Option<i64> {
+        let [letter, sign, ten, one] = *all.get(mark..)?.first_chunk::<4>()?;
+        if letter | 0x20 != b'e' || !matches!(sign, b'-' | b'+') || (others >> mark) & 0b1111 != 0b0011 {
+            return None;
+        }
+        let value = 10 * i64::from(ten ^ b'0') + i64::from(one ^ b'0');
+        // Which sign it is, is hard to foresee.
+        let negative = i64::from(sign == b'-');
+        Some((value ^ -negative) + negative)
     }
 
     /// The exponent that begins with an `e` at `mark` and ends at `comma`, where `others` are no digits; of three digits
