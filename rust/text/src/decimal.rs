@@ -1,9 +1,9 @@
 //! Numbers of a text, eight digits at a time.
 
 use crate::Flaw;
-use crate::digits::{Digits, Words};
 #[cfg(target_arch = "x86_64")]
-use crate::digits::{Sixteen, has_sixteen};
+use crate::digits::{Commas, Plain, Sixteen, has_sixteen};
+use crate::digits::{Digits, Words};
 use crate::float::nearest;
 
 /// As `json` and `int` of Python: conversion takes quadratic time, and nobody writes longer ones.
@@ -85,9 +85,67 @@ pub fn floats(text: &[u8], start: usize, out: &mut [f64]) -> (usize, usize) {
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
 fn floats_by_sixteen(text: &[u8], start: usize, out: &mut [f64]) -> (usize, usize) {
+    let mut commas = Commas::new(text, start);
+    let mut count = 0;
+    let mut end = start;
+    let mut at = start;
+    for place in &mut *out {
+        let Some(comma) = commas.next() else {
+            let (more, last) = last_floats(text, at, &mut out[count..]);
+            return (count + more, if more == 0 { end } else { last });
+        };
+        if byte(text, at) == b' ' {
+            at += 1;
+        }
+        // SAFETY: the comma is the next one; `at` is behind the one before, or behind the space that follows that.
+        if let Some(value) = unsafe { plain(text, at, comma) } {
+            *place = value;
+        } else {
+            let Some((value, behind)) = odd_float(text, at) else {
+                break;
+            };
+            *place = value;
+            if behind != comma {
+                return (count + 1, behind);
+            }
+        }
+        count += 1;
+        end = comma;
+        at = comma + 1;
+    }
+    (count, end)
+}
+
+/// As `floats`, near the end of the text.
+#[cfg(target_arch = "x86_64")]
+#[inline(never)]
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+fn last_floats(text: &[u8], start: usize, out: &mut [f64]) -> (usize, usize) {
     floats_by::<Sixteen>(text, start, out)
+}
+
+/// The float here, however it is written, and where it ends.
+#[cfg(target_arch = "x86_64")]
+#[cold]
+#[inline(never)]
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+fn odd_float(text: &[u8], at: usize) -> Option<(f64, usize)> {
+    float::<Sixteen>(text, at)
+}
+
+/// The value of a number as most floats are written, which a comma follows.
+///
+/// # Safety
+/// As for `Plain::read`.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn plain(text: &[u8], at: usize, comma: usize) -> Option<f64> {
+    // SAFETY: promised by the caller.
+    let plain = unsafe { Plain::read(text, at, comma)? };
+    let value = nearest(plain.magnitude, plain.exponent)?;
+    Some(signed(value, plain.negative))
 }
 
 #[inline(always)]
@@ -99,19 +157,11 @@ fn floats_by<D: Digits>(text: &[u8], start: usize, out: &mut [f64]) -> (usize, u
         if byte(text, at) == b' ' {
             at += 1;
         }
-        if let Some((value, comma)) = plain::<D>(text, at) {
-            *place = value;
-            end = comma;
-        } else {
-            if !matches!(byte(text, at), b'-' | b'0'..=b'9') {
-                break;
-            }
-            let Ok((Number::Float(value), behind)) = scan_by::<D>(text, at) else {
-                break;
-            };
-            *place = value;
-            end = behind;
-        }
+        let Some((value, behind)) = float::<D>(text, at) else {
+            break;
+        };
+        *place = value;
+        end = behind;
         count += 1;
         if byte(text, end) != b',' {
             break;
@@ -121,12 +171,16 @@ fn floats_by<D: Digits>(text: &[u8], start: usize, out: &mut [f64]) -> (usize, u
     (count, end)
 }
 
-/// The value of a number as most floats are written, and where the comma behind it is.
+/// The float here, and where it ends.
 #[inline(always)]
-fn plain<D: Digits>(text: &[u8], at: usize) -> Option<(f64, usize)> {
-    let plain = D::plain(text, at)?;
-    let value = nearest(plain.magnitude, -(plain.behind as i64))?;
-    Some((signed(value, plain.negative), plain.comma))
+fn float<D: Digits>(text: &[u8], at: usize) -> Option<(f64, usize)> {
+    if !matches!(byte(text, at), b'-' | b'0'..=b'9') {
+        return None;
+    }
+    match scan_by::<D>(text, at) {
+        Ok((Number::Float(value), behind)) => Some((value, behind)),
+        _ => None,
+    }
 }
 
 /// The byte at an index.
@@ -312,6 +366,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_no_float_is_none_in_a_block_either() {
+        for wrong in [
+            "", "-", "1.", ".5", "-.5", "01.5", "-00.5", "1.5e", "1.5e+", "1.5e-x1", "1.5e+1x", "1.5e--1", "1.5x-01",
+            "1.5 ", "1..5", "1.5.5", "1.5-01", "12", "1x5", "+1.5", "1.5e999", "1.5e+01.", "  1.5", "\u{b1}.5",
+        ] {
+            for behind in [" ", "1.5,12345678,"].map(|behind| behind.repeat(140)) {
+                let text = format!("{}{wrong},{behind}\0", "0.5,".repeat(9));
+                let mut both = [[0.0; 12]; 2];
+                let [ours, portable] = &mut both;
+                let ends = floats(text.as_bytes(), 0, ours);
+                assert_eq!(ends, floats_by::<Words>(text.as_bytes(), 0, portable), "{wrong}");
+                assert_eq!(ours.map(f64::to_bits), portable.map(f64::to_bits));
+                assert!(ends.0 <= 10, "{wrong}");
+            }
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(4000))]
 
@@ -329,6 +401,13 @@ mod tests {
                         prop_assert_eq!(floats(format!("{written}{rest}\0").as_bytes(), 0, &mut out), (1, end));
                     }
                     prop_assert_eq!(out[0].to_bits(), value.to_bits());
+                    // Behind others and before others, where numbers are read in blocks.
+                    let text = format!("{}{written}, {written},0.5,{}\0", "0.5,".repeat(9), "7".repeat(140));
+                    let mut out = [0.0; 12];
+                    prop_assert_eq!(floats(text.as_bytes(), 0, &mut out), (12, text.len() - 142));
+                    let mut expected = [0.5; 12];
+                    expected[9..11].fill(value);
+                    prop_assert_eq!(out.map(f64::to_bits), expected.map(f64::to_bits));
                 }
                 Ok(_) => prop_assert!(false, "not a float"),
                 Err(_) => prop_assert!(expected.is_none()),

@@ -24,13 +24,14 @@ trait Item: Copy {
     fn of(number: &Number) -> Option<Self>;
 
     /// Appends the floats that stand at `start` in a row, if this type can hold them all; how many, and where they end.
-    fn floats(_text: &[u8], start: usize, _items: &mut Vec<Self>) -> (usize, usize) {
+    fn floats(_text: &[u8], start: usize, _batch: &mut Batch, _items: &mut Vec<Self>) -> (usize, usize) {
         (0, start)
     }
 }
 
-/// Floats that are read at once.
-const BATCH: usize = 64;
+/// Room for the floats that are read at once.
+type Batch = [f64; BATCH];
+const BATCH: usize = 256;
 
 impl Item for f64 {
     fn of(number: &Number) -> Option<Self> {
@@ -44,9 +45,8 @@ impl Item for f64 {
         }
     }
 
-    fn floats(text: &[u8], start: usize, items: &mut Vec<Self>) -> (usize, usize) {
-        let mut batch = [0.0; BATCH];
-        let (count, end) = decimal::floats(text, start, &mut batch);
+    fn floats(text: &[u8], start: usize, batch: &mut Batch, items: &mut Vec<Self>) -> (usize, usize) {
+        let (count, end) = decimal::floats(text, start, batch);
         items.extend_from_slice(&batch[..count]);
         (count, end)
     }
@@ -58,14 +58,16 @@ impl Item for f32 {
         value.is_finite().then_some(value)
     }
 
-    fn floats(text: &[u8], start: usize, items: &mut Vec<Self>) -> (usize, usize) {
-        let mut batch = [0.0; BATCH];
-        let (count, end) = decimal::floats(text, start, &mut batch);
-        let rounded = batch.map(|value| value as Self);
-        if !rounded[..count].iter().all(|value| value.is_finite()) {
+    fn floats(text: &[u8], start: usize, batch: &mut Batch, items: &mut Vec<Self>) -> (usize, usize) {
+        let (count, end) = decimal::floats(text, start, batch);
+        let before = items.len();
+        items.extend(batch[..count].iter().map(|&value| value as Self));
+        // All are looked at, which takes less time than to stop at the first.
+        let fit = items[before..].iter().fold(true, |fit, value| fit & value.is_finite());
+        if !fit {
+            items.truncate(before);
             return (0, start);
         }
-        items.extend_from_slice(&rounded[..count]);
         (count, end)
     }
 }
@@ -90,6 +92,7 @@ integer_item!(i8, i16, i32, i64, u8, u16, u32, u64);
 struct Collected<T> {
     items: Vec<T>,
     shape: Vec<usize>,
+    batch: Batch,
 }
 
 /// The array at a pointer as a numpy array of this dtype.
@@ -126,6 +129,7 @@ fn load<'py, T: Item>(object: &Bound<'py, PyAny>, at: &str, dtype: &str) -> PyRe
         let mut collected = Collected::<T> {
             items: Vec::new(),
             shape: Vec::new(),
+            batch: [0.0; BATCH],
         };
         collected.row(&mut parser.cursor, 0, depth)?;
         if path.is_whole() {
@@ -219,7 +223,7 @@ impl<T: Item> Collected<T> {
         let innermost = self.shape.len() == level + 1;
         match cursor.peek() {
             b'-' | b'0'..=b'9' if innermost => {
-                let (count, end) = T::floats(cursor.text(), at, &mut self.items);
+                let (count, end) = T::floats(cursor.text(), at, &mut self.batch, &mut self.items);
                 if count > 0 {
                     cursor.go(end);
                     return Ok(count);
