@@ -11,6 +11,7 @@ import heapq
 import random
 import threading
 from collections.abc import Callable, Coroutine
+from functools import lru_cache
 from itertools import count, cycle, islice
 from typing import Any
 
@@ -35,6 +36,8 @@ BURST = 32
 BATCH = 64
 PREFILLED = ((10_000, "10k"), (100_000, "100k"))
 THREADED = 20_000
+# Put by another thread before it waits until all of that was got: the loop falls asleep in between.
+THREAD_BURST = 100
 # Half of the items as most programs have them, with few priorities; half with any of the 256.
 PRIORITIES = [
     random.Random(number).choice((0, 50, 100, 100, 100, 200))
@@ -117,6 +120,14 @@ def groups() -> list[Group]:
                 loop,
                 (_ping_ours, _ping_asyncio, (1.0, 1.3)),
                 step=1000,
+            ),
+            _awaited(
+                f"put from a thread, bursts of {THREAD_BURST}{suffix}",
+                loop,
+                (_thread_bursts_ours, _thread_bursts_asyncio, (None, None)),
+                step=10 * THREAD_BURST,
+                most=THREADED,
+                peer="call_soon_threadsafe + asyncio.Queue",
             ),
             _awaited(
                 f"put from a thread{suffix}",
@@ -387,8 +398,14 @@ async def _ping_asyncio(number: int) -> None:
 # --- from another thread
 
 
+@lru_cache(maxsize=4)
+def _kept_work(number: int) -> list[tuple[int, object]]:
+    """As `_work`, but kept: a list of the coroutine's own would be freed inside of the timing."""
+    return _work(number)
+
+
 def _threaded_ours(number: int) -> Coroutine[Any, Any, object]:
-    todo = _work(number)
+    todo = _kept_work(number)
 
     async def main() -> None:
         queue: PriorityQueue[object] = PriorityQueue()
@@ -404,7 +421,7 @@ def _threaded_ours(number: int) -> Coroutine[Any, Any, object]:
 
 
 def _threaded_asyncio(number: int) -> Coroutine[Any, Any, object]:
-    todo = _work(number)
+    todo = _kept_work(number)
 
     async def main() -> None:
         queue: asyncio.Queue[object] = asyncio.Queue()
@@ -418,6 +435,53 @@ def _threaded_asyncio(number: int) -> Coroutine[Any, Any, object]:
         await _with_thread(produce, _get_all(queue, number))
 
     return main()
+
+
+def _thread_bursts_ours(number: int) -> Coroutine[Any, Any, object]:
+    todo = _kept_work(THREAD_BURST)
+
+    async def main() -> None:
+        queue: PriorityQueue[object] = PriorityQueue()
+        got = threading.Semaphore(0)
+
+        def produce() -> None:
+            put = queue.put_threadsafe
+            for _ in range(number // THREAD_BURST):
+                for priority, item in todo:
+                    put(item, priority)
+                got.acquire()
+
+        await _with_thread(produce, _get_bursts(queue, number, got))
+
+    return main()
+
+
+def _thread_bursts_asyncio(number: int) -> Coroutine[Any, Any, object]:
+    todo = _kept_work(THREAD_BURST)
+
+    async def main() -> None:
+        queue: asyncio.Queue[object] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+        got = threading.Semaphore(0)
+
+        def produce() -> None:
+            put, soon = queue.put_nowait, loop.call_soon_threadsafe
+            for _ in range(number // THREAD_BURST):
+                for _, item in todo:
+                    soon(put, item)
+                got.acquire()
+
+        await _with_thread(produce, _get_bursts(queue, number, got))
+
+    return main()
+
+
+async def _get_bursts(
+    queue: PriorityQueue[Any] | asyncio.Queue[Any], number: int, got: threading.Semaphore
+) -> None:
+    for _ in range(number // THREAD_BURST):
+        await _get_all(queue, THREAD_BURST)
+        got.release()
 
 
 async def _with_thread(produce: Callable[[], None], consume: Coroutine[Any, Any, None]) -> None:
