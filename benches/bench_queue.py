@@ -11,7 +11,6 @@ import heapq
 import random
 import threading
 from collections.abc import Callable, Coroutine
-from functools import lru_cache
 from itertools import count, cycle, islice
 from typing import Any
 
@@ -36,6 +35,7 @@ BURST = 32
 BATCH = 64
 PREFILLED = ((10_000, "10k"), (100_000, "100k"))
 THREADED = 20_000
+THREADED_DEEP = 100_000
 # Put by another thread before it waits until all of that was got: the loop falls asleep in between.
 THREAD_BURST = 100
 # Half of the items as most programs have them, with few priorities; half with any of the 256.
@@ -135,6 +135,15 @@ def groups() -> list[Group]:
                 (_threaded_ours, _threaded_asyncio, (8.0, 17.0)),
                 step=1000,
                 most=THREADED,
+                peer="call_soon_threadsafe + asyncio.Queue",
+            ),
+            _awaited(
+                f"put from a thread, 100k{suffix}",
+                loop,
+                (_threaded_ours, _threaded_asyncio, (8.0, 17.0)),
+                step=1000,
+                most=THREADED_DEEP,
+                block_s=0.03,
                 peer="call_soon_threadsafe + asyncio.Queue",
             ),
         ]
@@ -274,8 +283,9 @@ def _asyncio_batches() -> Prepare:
 # --- awaited
 
 
-Start = Callable[[int], Coroutine[Any, Any, object]]
-"""Fills the queues for a number of items and returns the coroutine that is timed."""
+Todo = list[tuple[int, object]]
+Start = Callable[[Todo], Coroutine[Any, Any, object]]
+"""Fills the queues for so many priorities and items and returns the coroutine that is timed."""
 
 
 def _awaited(
@@ -310,9 +320,11 @@ def _awaited(
 def _timed_coroutine(start: Start, loop: str) -> Callable[[], Prepare]:
     def make() -> Prepare:
         def prepare(operations: int) -> Work:
-            coroutine = start(operations)
+            todo = _work(operations)
+            coroutine = start(todo)
             run = _RUNNERS[loop].get_loop().run_until_complete
-            return lambda: run(coroutine)
+            # Kept: if it were the coroutine's alone, it would be freed inside of the timing.
+            return lambda: (run(coroutine), todo)
 
         return prepare
 
@@ -325,47 +337,48 @@ async def _get_all(queue: PriorityQueue[Any] | asyncio.Queue[Any], number: int) 
         await get()
 
 
-def _drain_ours(number: int) -> Coroutine[Any, Any, object]:
+def _drain_ours(todo: Todo) -> Coroutine[Any, Any, object]:
     queue: PriorityQueue[object] = PriorityQueue()
-    for priority, item in _work(number):
+    for priority, item in todo:
         queue.put_nowait(item, priority)
-    return _get_all(queue, number)
+    return _get_all(queue, len(todo))
 
 
-def _drain_asyncio(number: int) -> Coroutine[Any, Any, object]:
+def _drain_asyncio(todo: Todo) -> Coroutine[Any, Any, object]:
     queue: Peer = asyncio.PriorityQueue()
-    for index, (priority, item) in enumerate(_work(number)):
+    for index, (priority, item) in enumerate(todo):
         queue.put_nowait((priority, index, item))
-    return _get_all(queue, number)
+    return _get_all(queue, len(todo))
 
 
-async def _bursts_ours(number: int) -> None:
+async def _bursts_ours(todo: Todo) -> None:
     queue: PriorityQueue[object] = PriorityQueue()
-    todo = _work(BURST)
-    consumer = asyncio.ensure_future(_get_all(queue, number))
+    burst = todo[:BURST]
+    consumer = asyncio.ensure_future(_get_all(queue, len(todo)))
     put = queue.put_nowait
-    for _ in range(number // BURST):
-        for priority, item in todo:
+    for _ in range(len(todo) // BURST):
+        for priority, item in burst:
             put(item, priority)
         await asyncio.sleep(0)
     await consumer
 
 
-async def _bursts_asyncio(number: int) -> None:
+async def _bursts_asyncio(todo: Todo) -> None:
     queue: Peer = asyncio.PriorityQueue()
-    todo = _work(BURST)
-    consumer = asyncio.ensure_future(_get_all(queue, number))
+    burst = todo[:BURST]
+    consumer = asyncio.ensure_future(_get_all(queue, len(todo)))
     put = queue.put_nowait
     numbers = count()
-    for _ in range(number // BURST):
-        for priority, item in todo:
+    for _ in range(len(todo) // BURST):
+        for priority, item in burst:
             put((priority, next(numbers), item))
         await asyncio.sleep(0)
     await consumer
 
 
-async def _ping_ours(number: int) -> None:
+async def _ping_ours(todo: Todo) -> None:
     """There and back between two tasks: every get finds its queue empty."""
+    number = len(todo)
     there: PriorityQueue[object] = PriorityQueue()
     back: PriorityQueue[object] = PriorityQueue()
 
@@ -380,7 +393,8 @@ async def _ping_ours(number: int) -> None:
     await other
 
 
-async def _ping_asyncio(number: int) -> None:
+async def _ping_asyncio(todo: Todo) -> None:
+    number = len(todo)
     there: Peer = asyncio.PriorityQueue()
     back: Peer = asyncio.PriorityQueue()
 
@@ -398,15 +412,7 @@ async def _ping_asyncio(number: int) -> None:
 # --- from another thread
 
 
-@lru_cache(maxsize=4)
-def _kept_work(number: int) -> list[tuple[int, object]]:
-    """As `_work`, but kept: a list of the coroutine's own would be freed inside of the timing."""
-    return _work(number)
-
-
-def _threaded_ours(number: int) -> Coroutine[Any, Any, object]:
-    todo = _kept_work(number)
-
+def _threaded_ours(todo: Todo) -> Coroutine[Any, Any, object]:
     async def main() -> None:
         queue: PriorityQueue[object] = PriorityQueue()
 
@@ -415,14 +421,12 @@ def _threaded_ours(number: int) -> Coroutine[Any, Any, object]:
             for priority, item in todo:
                 put(item, priority)
 
-        await _with_thread(produce, _get_all(queue, number))
+        await _with_thread(produce, _get_all(queue, len(todo)))
 
     return main()
 
 
-def _threaded_asyncio(number: int) -> Coroutine[Any, Any, object]:
-    todo = _kept_work(number)
-
+def _threaded_asyncio(todo: Todo) -> Coroutine[Any, Any, object]:
     async def main() -> None:
         queue: asyncio.Queue[object] = asyncio.Queue()
         loop = asyncio.get_running_loop()
@@ -432,13 +436,13 @@ def _threaded_asyncio(number: int) -> Coroutine[Any, Any, object]:
             for _, item in todo:
                 soon(put, item)
 
-        await _with_thread(produce, _get_all(queue, number))
+        await _with_thread(produce, _get_all(queue, len(todo)))
 
     return main()
 
 
-def _thread_bursts_ours(number: int) -> Coroutine[Any, Any, object]:
-    todo = _kept_work(THREAD_BURST)
+def _thread_bursts_ours(todo: Todo) -> Coroutine[Any, Any, object]:
+    number, burst = len(todo), todo[:THREAD_BURST]
 
     async def main() -> None:
         queue: PriorityQueue[object] = PriorityQueue()
@@ -447,7 +451,7 @@ def _thread_bursts_ours(number: int) -> Coroutine[Any, Any, object]:
         def produce() -> None:
             put = queue.put_threadsafe
             for _ in range(number // THREAD_BURST):
-                for priority, item in todo:
+                for priority, item in burst:
                     put(item, priority)
                 got.acquire()
 
@@ -456,8 +460,8 @@ def _thread_bursts_ours(number: int) -> Coroutine[Any, Any, object]:
     return main()
 
 
-def _thread_bursts_asyncio(number: int) -> Coroutine[Any, Any, object]:
-    todo = _kept_work(THREAD_BURST)
+def _thread_bursts_asyncio(todo: Todo) -> Coroutine[Any, Any, object]:
+    number, burst = len(todo), todo[:THREAD_BURST]
 
     async def main() -> None:
         queue: asyncio.Queue[object] = asyncio.Queue()
@@ -467,7 +471,7 @@ def _thread_bursts_asyncio(number: int) -> Coroutine[Any, Any, object]:
         def produce() -> None:
             put, soon = queue.put_nowait, loop.call_soon_threadsafe
             for _ in range(number // THREAD_BURST):
-                for _, item in todo:
+                for _, item in burst:
                     soon(put, item)
                 got.acquire()
 
