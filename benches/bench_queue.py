@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import heapq
 import random
-import threading
 from collections.abc import Callable, Coroutine
 from itertools import count, cycle, islice
 from typing import Any
@@ -20,6 +19,15 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from aisys.queue import PriorityQueue
 from benches.ratio import Group, Prepare, Side, Work, cases, empty_loop, run_case
+from benches.threaded_puts import (
+    THREAD_BURST,
+    Todo,
+    bursts_asyncio,
+    bursts_ours,
+    get_all,
+    threaded_asyncio,
+    threaded_ours,
+)
 
 Promise = tuple[float | None, float | None]
 """The ratio to a peer that must be, and the one to aim at."""
@@ -36,8 +44,6 @@ BATCH = 64
 PREFILLED = ((10_000, "10k"), (100_000, "100k"))
 THREADED = 20_000
 THREADED_DEEP = 100_000
-# Put by another thread before it waits until all of that was got: the loop falls asleep in between.
-THREAD_BURST = 100
 # Half of the items as most programs have them, with few priorities; half with any of the 256.
 PRIORITIES = [
     random.Random(number).choice((0, 50, 100, 100, 100, 200))
@@ -124,7 +130,7 @@ def groups() -> list[Group]:
             _awaited(
                 f"put from a thread, bursts of {THREAD_BURST}{suffix}",
                 loop,
-                (_thread_bursts_ours, _thread_bursts_asyncio, (None, None)),
+                (bursts_ours, bursts_asyncio, (None, None)),
                 step=10 * THREAD_BURST,
                 most=THREADED,
                 peer="call_soon_threadsafe + asyncio.Queue",
@@ -132,7 +138,7 @@ def groups() -> list[Group]:
             _awaited(
                 f"put from a thread{suffix}",
                 loop,
-                (_threaded_ours, _threaded_asyncio, (8.0, 17.0)),
+                (threaded_ours, threaded_asyncio, (8.0, 17.0)),
                 step=1000,
                 most=THREADED,
                 peer="call_soon_threadsafe + asyncio.Queue",
@@ -140,7 +146,7 @@ def groups() -> list[Group]:
             _awaited(
                 f"put from a thread, 100k{suffix}",
                 loop,
-                (_threaded_ours, _threaded_asyncio, (8.0, 17.0)),
+                (threaded_ours, threaded_asyncio, (8.0, 17.0)),
                 step=1000,
                 most=THREADED_DEEP,
                 block_s=0.03,
@@ -283,7 +289,6 @@ def _asyncio_batches() -> Prepare:
 # --- awaited
 
 
-Todo = list[tuple[int, object]]
 Start = Callable[[Todo], Coroutine[Any, Any, object]]
 """Fills the queues for so many priorities and items and returns the coroutine that is timed."""
 
@@ -331,30 +336,24 @@ def _timed_coroutine(start: Start, loop: str) -> Callable[[], Prepare]:
     return make
 
 
-async def _get_all(queue: PriorityQueue[Any] | asyncio.Queue[Any], number: int) -> None:
-    get = queue.get
-    for _ in range(number):
-        await get()
-
-
 def _drain_ours(todo: Todo) -> Coroutine[Any, Any, object]:
     queue: PriorityQueue[object] = PriorityQueue()
     for priority, item in todo:
         queue.put_nowait(item, priority)
-    return _get_all(queue, len(todo))
+    return get_all(queue, len(todo))
 
 
 def _drain_asyncio(todo: Todo) -> Coroutine[Any, Any, object]:
     queue: Peer = asyncio.PriorityQueue()
     for index, (priority, item) in enumerate(todo):
         queue.put_nowait((priority, index, item))
-    return _get_all(queue, len(todo))
+    return get_all(queue, len(todo))
 
 
 async def _bursts_ours(todo: Todo) -> None:
     queue: PriorityQueue[object] = PriorityQueue()
     burst = todo[:BURST]
-    consumer = asyncio.ensure_future(_get_all(queue, len(todo)))
+    consumer = asyncio.ensure_future(get_all(queue, len(todo)))
     put = queue.put_nowait
     for _ in range(len(todo) // BURST):
         for priority, item in burst:
@@ -366,7 +365,7 @@ async def _bursts_ours(todo: Todo) -> None:
 async def _bursts_asyncio(todo: Todo) -> None:
     queue: Peer = asyncio.PriorityQueue()
     burst = todo[:BURST]
-    consumer = asyncio.ensure_future(_get_all(queue, len(todo)))
+    consumer = asyncio.ensure_future(get_all(queue, len(todo)))
     put = queue.put_nowait
     numbers = count()
     for _ in range(len(todo) // BURST):
@@ -407,92 +406,6 @@ async def _ping_asyncio(todo: Todo) -> None:
         there.put_nowait((100, index, item))
         await back.get()
     await other
-
-
-# --- from another thread
-
-
-def _threaded_ours(todo: Todo) -> Coroutine[Any, Any, object]:
-    async def main() -> None:
-        queue: PriorityQueue[object] = PriorityQueue()
-
-        def produce() -> None:
-            put = queue.put_threadsafe
-            for priority, item in todo:
-                put(item, priority)
-
-        await _with_thread(produce, _get_all(queue, len(todo)))
-
-    return main()
-
-
-def _threaded_asyncio(todo: Todo) -> Coroutine[Any, Any, object]:
-    async def main() -> None:
-        queue: asyncio.Queue[object] = asyncio.Queue()
-        loop = asyncio.get_running_loop()
-
-        def produce() -> None:
-            put, soon = queue.put_nowait, loop.call_soon_threadsafe
-            for _, item in todo:
-                soon(put, item)
-
-        await _with_thread(produce, _get_all(queue, len(todo)))
-
-    return main()
-
-
-def _thread_bursts_ours(todo: Todo) -> Coroutine[Any, Any, object]:
-    number, burst = len(todo), todo[:THREAD_BURST]
-
-    async def main() -> None:
-        queue: PriorityQueue[object] = PriorityQueue()
-        got = threading.Semaphore(0)
-
-        def produce() -> None:
-            put = queue.put_threadsafe
-            for _ in range(number // THREAD_BURST):
-                for priority, item in burst:
-                    put(item, priority)
-                got.acquire()
-
-        await _with_thread(produce, _get_bursts(queue, number, got))
-
-    return main()
-
-
-def _thread_bursts_asyncio(todo: Todo) -> Coroutine[Any, Any, object]:
-    number, burst = len(todo), todo[:THREAD_BURST]
-
-    async def main() -> None:
-        queue: asyncio.Queue[object] = asyncio.Queue()
-        loop = asyncio.get_running_loop()
-        got = threading.Semaphore(0)
-
-        def produce() -> None:
-            put, soon = queue.put_nowait, loop.call_soon_threadsafe
-            for _ in range(number // THREAD_BURST):
-                for _, item in burst:
-                    soon(put, item)
-                got.acquire()
-
-        await _with_thread(produce, _get_bursts(queue, number, got))
-
-    return main()
-
-
-async def _get_bursts(
-    queue: PriorityQueue[Any] | asyncio.Queue[Any], number: int, got: threading.Semaphore
-) -> None:
-    for _ in range(number // THREAD_BURST):
-        await _get_all(queue, THREAD_BURST)
-        got.release()
-
-
-async def _with_thread(produce: Callable[[], None], consume: Coroutine[Any, Any, None]) -> None:
-    thread = threading.Thread(target=produce)
-    thread.start()
-    await consume
-    thread.join()
 
 
 @pytest.mark.parametrize(("group", "side"), cases(groups()))
