@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import heapq
 import random
-import threading
 from collections.abc import Callable, Coroutine
 from itertools import count, cycle, islice
 from typing import Any
@@ -20,6 +19,15 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from aisys.queue import PriorityQueue
 from benches.ratio import Group, Prepare, Side, Work, cases, empty_loop, run_case
+from benches.threaded_puts import (
+    THREAD_BURST,
+    Todo,
+    bursts_asyncio,
+    bursts_ours,
+    get_all,
+    threaded_asyncio,
+    threaded_ours,
+)
 
 Promise = tuple[float | None, float | None]
 """The ratio to a peer that must be, and the one to aim at."""
@@ -35,6 +43,7 @@ BURST = 32
 BATCH = 64
 PREFILLED = ((10_000, "10k"), (100_000, "100k"))
 THREADED = 20_000
+THREADED_DEEP = 100_000
 # Half of the items as most programs have them, with few priorities; half with any of the 256.
 PRIORITIES = [
     random.Random(number).choice((0, 50, 100, 100, 100, 200))
@@ -119,11 +128,28 @@ def groups() -> list[Group]:
                 step=1000,
             ),
             _awaited(
+                f"put from a thread, bursts of {THREAD_BURST}{suffix}",
+                loop,
+                (bursts_ours, bursts_asyncio, (None, None)),
+                step=10 * THREAD_BURST,
+                most=THREADED,
+                peer="call_soon_threadsafe + asyncio.Queue",
+            ),
+            _awaited(
                 f"put from a thread{suffix}",
                 loop,
-                (_threaded_ours, _threaded_asyncio, (8.0, 17.0)),
+                (threaded_ours, threaded_asyncio, (8.0, 17.0)),
                 step=1000,
                 most=THREADED,
+                peer="call_soon_threadsafe + asyncio.Queue",
+            ),
+            _awaited(
+                f"put from a thread, 100k{suffix}",
+                loop,
+                (threaded_ours, threaded_asyncio, (8.0, 17.0)),
+                step=1000,
+                most=THREADED_DEEP,
+                block_s=0.03,
                 peer="call_soon_threadsafe + asyncio.Queue",
             ),
         ]
@@ -263,8 +289,8 @@ def _asyncio_batches() -> Prepare:
 # --- awaited
 
 
-Start = Callable[[int], Coroutine[Any, Any, object]]
-"""Fills the queues for a number of items and returns the coroutine that is timed."""
+Start = Callable[[Todo], Coroutine[Any, Any, object]]
+"""Fills the queues for so many priorities and items and returns the coroutine that is timed."""
 
 
 def _awaited(
@@ -299,62 +325,59 @@ def _awaited(
 def _timed_coroutine(start: Start, loop: str) -> Callable[[], Prepare]:
     def make() -> Prepare:
         def prepare(operations: int) -> Work:
-            coroutine = start(operations)
+            todo = _work(operations)
+            coroutine = start(todo)
             run = _RUNNERS[loop].get_loop().run_until_complete
-            return lambda: run(coroutine)
+            # Kept: if it were the coroutine's alone, it would be freed inside of the timing.
+            return lambda: (run(coroutine), todo)
 
         return prepare
 
     return make
 
 
-async def _get_all(queue: PriorityQueue[Any] | asyncio.Queue[Any], number: int) -> None:
-    get = queue.get
-    for _ in range(number):
-        await get()
-
-
-def _drain_ours(number: int) -> Coroutine[Any, Any, object]:
+def _drain_ours(todo: Todo) -> Coroutine[Any, Any, object]:
     queue: PriorityQueue[object] = PriorityQueue()
-    for priority, item in _work(number):
+    for priority, item in todo:
         queue.put_nowait(item, priority)
-    return _get_all(queue, number)
+    return get_all(queue, len(todo))
 
 
-def _drain_asyncio(number: int) -> Coroutine[Any, Any, object]:
+def _drain_asyncio(todo: Todo) -> Coroutine[Any, Any, object]:
     queue: Peer = asyncio.PriorityQueue()
-    for index, (priority, item) in enumerate(_work(number)):
+    for index, (priority, item) in enumerate(todo):
         queue.put_nowait((priority, index, item))
-    return _get_all(queue, number)
+    return get_all(queue, len(todo))
 
 
-async def _bursts_ours(number: int) -> None:
+async def _bursts_ours(todo: Todo) -> None:
     queue: PriorityQueue[object] = PriorityQueue()
-    todo = _work(BURST)
-    consumer = asyncio.ensure_future(_get_all(queue, number))
+    burst = todo[:BURST]
+    consumer = asyncio.ensure_future(get_all(queue, len(todo)))
     put = queue.put_nowait
-    for _ in range(number // BURST):
-        for priority, item in todo:
+    for _ in range(len(todo) // BURST):
+        for priority, item in burst:
             put(item, priority)
         await asyncio.sleep(0)
     await consumer
 
 
-async def _bursts_asyncio(number: int) -> None:
+async def _bursts_asyncio(todo: Todo) -> None:
     queue: Peer = asyncio.PriorityQueue()
-    todo = _work(BURST)
-    consumer = asyncio.ensure_future(_get_all(queue, number))
+    burst = todo[:BURST]
+    consumer = asyncio.ensure_future(get_all(queue, len(todo)))
     put = queue.put_nowait
     numbers = count()
-    for _ in range(number // BURST):
-        for priority, item in todo:
+    for _ in range(len(todo) // BURST):
+        for priority, item in burst:
             put((priority, next(numbers), item))
         await asyncio.sleep(0)
     await consumer
 
 
-async def _ping_ours(number: int) -> None:
+async def _ping_ours(todo: Todo) -> None:
     """There and back between two tasks: every get finds its queue empty."""
+    number = len(todo)
     there: PriorityQueue[object] = PriorityQueue()
     back: PriorityQueue[object] = PriorityQueue()
 
@@ -369,7 +392,8 @@ async def _ping_ours(number: int) -> None:
     await other
 
 
-async def _ping_asyncio(number: int) -> None:
+async def _ping_asyncio(todo: Todo) -> None:
+    number = len(todo)
     there: Peer = asyncio.PriorityQueue()
     back: Peer = asyncio.PriorityQueue()
 
@@ -382,49 +406,6 @@ async def _ping_asyncio(number: int) -> None:
         there.put_nowait((100, index, item))
         await back.get()
     await other
-
-
-# --- from another thread
-
-
-def _threaded_ours(number: int) -> Coroutine[Any, Any, object]:
-    todo = _work(number)
-
-    async def main() -> None:
-        queue: PriorityQueue[object] = PriorityQueue()
-
-        def produce() -> None:
-            put = queue.put_threadsafe
-            for priority, item in todo:
-                put(item, priority)
-
-        await _with_thread(produce, _get_all(queue, number))
-
-    return main()
-
-
-def _threaded_asyncio(number: int) -> Coroutine[Any, Any, object]:
-    todo = _work(number)
-
-    async def main() -> None:
-        queue: asyncio.Queue[object] = asyncio.Queue()
-        loop = asyncio.get_running_loop()
-
-        def produce() -> None:
-            put, soon = queue.put_nowait, loop.call_soon_threadsafe
-            for _, item in todo:
-                soon(put, item)
-
-        await _with_thread(produce, _get_all(queue, number))
-
-    return main()
-
-
-async def _with_thread(produce: Callable[[], None], consume: Coroutine[Any, Any, None]) -> None:
-    thread = threading.Thread(target=produce)
-    thread.start()
-    await consume
-    thread.join()
 
 
 @pytest.mark.parametrize(("group", "side"), cases(groups()))

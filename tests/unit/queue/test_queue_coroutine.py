@@ -255,3 +255,22 @@ def test_cycles_through_waiting_are_collected() -> None:
     asyncio.run(main())
     gc.collect()
     assert [watch() for watch in watched] == [None] * 3
+
+
+def test_what_somebody_holds_is_not_reused() -> None:
+    """A coroutine that is over and was found by way of the collector is not handed out again."""
+    queue: PriorityQueue[int] = PriorityQueue()
+    first = queue.get()
+    first.close()
+    kind = type(first)
+    del first
+    for _ in range(3):
+        queue.put_nowait(1)
+        assert result_of(queue.get()) == 1
+    found = [each for each in gc.get_objects() if type(each) is kind]
+    made = [queue.get() for _ in range(len(found) + 1)]
+    assert {id(each) for each in found}.isdisjoint(map(id, made))
+    for each in made:
+        each.close()
+    with pytest.raises(RuntimeError, match="already awaited"):
+        found[0].send(None)

@@ -23,7 +23,10 @@ use crate::object::Object;
 use crate::raw;
 
 /// Objects kept for reuse.
-const KEEP: usize = 128;
+///
+/// They stay known to the collector, with the one reference that the pool has: being tracked and untracked and getting
+/// a head anew would cost as much as taking an item out of the queue.
+const KEEP: usize = if cfg!(Py_GIL_DISABLED) { 0 } else { 128 };
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Step {
@@ -61,25 +64,50 @@ static POOL: Pool = Pool(UnsafeCell::new(Vec::new()));
 /// Attached; `queue` is alive and a `PriorityQueue`.
 #[inline(always)]
 pub unsafe fn new(queue: *mut ffi::PyObject, wish: Wish) -> Option<Object> {
-    // SAFETY: the type was made when the module was. An object from the pool has kept its memory and its head for the
-    // collector, and is told to nobody before all its fields are written.
+    // SAFETY: attached. The pool's reference becomes the caller's. Nobody else has one, so that the fields may be
+    // written over; those of an object in the pool hold nothing that is to be dropped.
     unsafe {
-        let class = TYPE.load(Ordering::Relaxed);
-        let object = match (*POOL.0.get()).pop() {
-            Some(object) => ffi::PyObject_Init(object, class),
-            None => ffi::PyObject_GC_New(class),
+        let Some(object) = (*POOL.0.get()).pop() else {
+            return make(queue, wish);
         };
+        let this = object.cast::<Coroutine>();
+        if ffi::Py_REFCNT(object) != 1 || (*this).finalised.get() {
+            // Somebody has found it by way of the collector, or that has finalised it.
+            drop(Object::owned(object));
+            return make(queue, wish);
+        }
+        write(this, queue, wish);
+        Object::owned(object)
+    }
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn make(queue: *mut ffi::PyObject, wish: Wish) -> Option<Object> {
+    // SAFETY: attached; the type was made when the module was. The object is told to nobody before all its fields are
+    // written.
+    unsafe {
+        let object: *mut ffi::PyObject = ffi::PyObject_GC_New(TYPE.load(Ordering::Relaxed));
         if object.is_null() {
             return None;
         }
-        let this = object.cast::<Coroutine>();
+        write(object.cast(), queue, wish);
+        ffi::PyObject_GC_Track(object.cast());
+        Object::owned(object)
+    }
+}
+
+/// # Safety
+/// `this` is one of our type whose fields hold nothing that is to be dropped, and `queue` is alive.
+#[inline(always)]
+unsafe fn write(this: *mut Coroutine, queue: *mut ffi::PyObject, wish: Wish) {
+    // SAFETY: promised by the caller.
+    unsafe {
         (&raw mut (*this).step).write(Cell::new(Step::New));
         (&raw mut (*this).finalised).write(Cell::new(false));
         (&raw mut (*this).queue).write(UnsafeCell::new(Some(Object::borrowed(queue))));
         (&raw mut (*this).wish).write(UnsafeCell::new(wish));
         (&raw mut (*this).wait).write(UnsafeCell::new(None));
-        ffi::PyObject_GC_Track(object.cast());
-        Object::owned(object)
     }
 }
 
@@ -446,25 +474,31 @@ fn never_awaited(py: Python<'_>, name: &str) {
 /// # Safety
 /// The slot `tp_dealloc`.
 unsafe extern "C" fn dealloc(slf: *mut ffi::PyObject) {
-    // SAFETY: the interpreter calls it with an object of our type to which nobody refers any more. Fields are dropped
-    // once, and the memory is either kept or freed.
+    // SAFETY: the interpreter calls it with an object of our type to which nobody refers any more. Either it gets a
+    // reference again, that of the pool, before anything is dropped and so before the collector could run; or it is
+    // taken from the collector's sight, its fields are dropped once, and its memory is freed.
     unsafe {
         let this = slf.cast::<Coroutine>();
         if (*this).step.get() != Step::Done && ffi::PyObject_CallFinalizerFromDealloc(slf) < 0 {
             return;
         }
+        let pool = &mut *POOL.0.get();
+        if !(*this).finalised.get() && pool.len() < KEEP {
+            ffi::Py_INCREF(slf);
+            let queue = (*(*this).queue.get()).take();
+            let wish = (*this).swap_wish(Wish::Get);
+            let wait = (*this).take_wait();
+            pool.push(slf);
+            // Last, as it may run code that makes the next one.
+            drop((wish, wait, queue));
+            return;
+        }
         ffi::PyObject_GC_UnTrack(slf.cast());
         let class = ffi::Py_TYPE(slf);
-        let finalised = (*this).finalised.get();
         ptr::drop_in_place(&raw mut (*this).queue);
         ptr::drop_in_place(&raw mut (*this).wish);
         ptr::drop_in_place(&raw mut (*this).wait);
-        let pool = &mut *POOL.0.get();
-        if !finalised && pool.len() < KEEP {
-            pool.push(slf);
-        } else {
-            ffi::PyObject_GC_Del(slf.cast());
-        }
+        ffi::PyObject_GC_Del(slf.cast());
         ffi::Py_DECREF(class.cast());
     }
 }
