@@ -7,7 +7,7 @@ use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use crate::raw;
+use crate::{ints, raw};
 
 pub const DEFAULT_PRIORITY: u8 = 100;
 
@@ -54,14 +54,12 @@ impl Order {
 /// The caller is attached, and `object` is alive.
 #[inline(always)]
 pub unsafe fn quick_priority(object: *mut ffi::PyObject) -> Option<u8> {
-    // SAFETY: as promised; an exact int needs no Python code to be read, and overflow is told by the flag.
+    // SAFETY: as promised; an exact int needs no Python code to be read.
     unsafe {
         if !ptr::eq(ffi::Py_TYPE(object), &raw const ffi::PyLong_Type) {
             return None;
         }
-        let mut overflow = 0;
-        let value = ffi::PyLong_AsLongAndOverflow(object, &raw mut overflow);
-        u8::try_from(value).ok().filter(|_| overflow == 0)
+        ints::unsigned(object).and_then(|value| u8::try_from(value).ok())
     }
 }
 
